@@ -1,0 +1,3 @@
+"""Records package deployments over the Package Deployment API of Inedo ProGet."""
+
+__version__ = "0.1.0"
