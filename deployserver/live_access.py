@@ -1,0 +1,87 @@
+"""Keeps ``Access`` in memory and up to date with what other processes change in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from deployserver.access import Access
+from deployserver.errors import DatabaseError, StoreUnavailable
+from deployserver.storage import SQLiteDatabase, explain
+from deployserver.storage.repository import Repository
+
+_log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.4
+"""How often other processes' changes are looked for: a revoked key must stop working within a second."""
+
+
+async def read_access(repository: Repository) -> Access:
+    """Read all that decides who may do what."""
+    return Access(
+        await repository.revision(),
+        await repository.feeds(),
+        await repository.users(),
+        await repository.api_keys(),
+        await repository.privileges(),
+    )
+
+
+class LiveAccess:
+    """``current`` is never older than ``WATCH_SECONDS``, for as long as the database can be read."""
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        self._database = database
+        self._task: asyncio.Task[None] | None = None
+        self.current = Access(0, (), (), (), ())
+
+    async def __aenter__(self) -> LiveAccess:
+        """Raises DatabaseError if the database cannot be read."""
+        try:
+            await self.refresh()
+        except StoreUnavailable as error:
+            path = self._database.path
+            why = explain(error.__cause__ or error, path)
+            raise DatabaseError(f"The database {path} cannot be read: {why}") from error
+        self._task = asyncio.create_task(self._watch(), name="access watch")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def refresh(self) -> None:
+        """Read the database again if it, or the file it is in, has changed.
+
+        Raises StoreUnavailable if it cannot be read.
+        """
+        if not self._database.is_in_place():
+            async with self._database.reopened() as repository:
+                self.current = await read_access(repository)
+            return
+        async with self._database.snapshot() as repository:
+            if await repository.revision() != self.current.revision:
+                self.current = await read_access(repository)
+
+    async def _watch(self) -> None:
+        readable = True
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                await self.refresh()
+            except StoreUnavailable as error:
+                if readable:
+                    _log.error(
+                        "keys and privileges cannot be read, the last known stay in force: %s",
+                        error.__cause__,
+                    )
+                readable = False
+            except Exception:  # noqa: BLE001 - the watch must go on, or revoked keys would work for ever
+                _log.exception("reading keys and privileges failed")
+            else:
+                if not readable:
+                    _log.warning("keys and privileges can be read again")
+                readable = True
