@@ -1,0 +1,1 @@
+"""The web edge: the only place, with ``app`` and ``server``, that knows aiohttp."""

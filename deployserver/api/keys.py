@@ -1,0 +1,32 @@
+"""What hangs off the application, and off a request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from deployserver.api.body import Fields
+from deployserver.api.proxies import Proxies
+from deployserver.api.request_ids import RequestIds
+from deployserver.audit import RefusalAudit
+from deployserver.authentication import Authenticator
+from deployserver.deployments import Deployments
+from deployserver.health import Health
+from deployserver.logs import RequestLog
+from deployserver.models import Caller
+from deployserver.settings import Settings
+
+PUBLIC: web.AppKey[frozenset[Handler]] = web.AppKey("public", frozenset)
+SETTINGS = web.AppKey("settings", Settings)
+PROXIES = web.AppKey("proxies", Proxies)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
+DEPLOYMENTS = web.AppKey("deployments", Deployments)
+REFUSALS = web.AppKey("refusals", RefusalAudit)
+REQUEST_IDS = web.AppKey("request_ids", RequestIds)
+REQUEST_LOG = web.AppKey("request_log", RequestLog)
+HEALTH = web.AppKey("health", Health)
+
+REQUEST_ID = web.RequestKey("request_id", str)
+ADDRESS = web.RequestKey("address", str)
+FIELDS = web.RequestKey("fields", Fields)
+CALLER = web.RequestKey("caller", Caller)

@@ -1,0 +1,97 @@
+"""Answers: records as JSON, errors as text that even old PowerShell shows, or as problem details where asked for."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from deployserver.errors import DeployServerError, InvalidRequest, StoreUnavailable, TooManyFailures
+
+SERVER = "deployserver"
+
+# PowerShell up to 7.3 strips what looks like a tag from an error's text.
+_NO_TAGS = str.maketrans("<>", "‹›")
+_JSON_HEADERS = {hdrs.CONTENT_TYPE: "application/json; charset=utf-8"}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def json_response(text: str, status: int = 200) -> web.Response:
+    """Answer with JSON that has been encoded."""
+    return web.Response(body=text.encode(), status=status, headers=_JSON_HEADERS)
+
+
+def text_response(text: str, status: int = 200) -> web.Response:
+    """Answer with one line of plain text, without ``<`` and ``>``."""
+    # Bytes of a header that are no text, and which an error repeats, must not turn it into another error.
+    body = (text.translate(_NO_TAGS) + "\n").encode("utf-8", "replace")
+    return web.Response(body=body, status=status, content_type="text/plain", charset="utf-8")
+
+
+def error_response(request: web.BaseRequest, error: DeployServerError) -> web.Response:
+    """Answer with what went wrong: plain text, or RFC 9457 problem details if ``Accept`` prefers JSON."""
+    response = problem_response(request, error.status, error.title, _text(error), getattr(error, "errors", None))
+    if isinstance(error, (StoreUnavailable, TooManyFailures)):
+        response.headers[hdrs.RETRY_AFTER] = str(error.retry_after)
+    return response
+
+
+def problem_response(
+    request: web.BaseRequest, status: int, title: str, detail: str, errors: dict[str, list[str]] | None = None
+) -> web.Response:
+    """Answer with an error of a status; ``errors`` maps field names to messages."""
+    if not wants_json(request.headers.get(hdrs.ACCEPT, "")):
+        return text_response(detail, status)
+    problem: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if errors is not None:
+        problem["errors"] = errors
+    return web.Response(
+        body=_encode(problem).encode("utf-8", "replace"),
+        status=status,
+        headers={hdrs.CONTENT_TYPE: "application/problem+json; charset=utf-8"},
+    )
+
+
+def wants_json(accept: str) -> bool:
+    """Tell whether an Accept header names JSON and does not prefer plain text."""
+    qualities = {"json": 0.0, "text": 0.0}
+    for entry in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in entry.split(";"))
+        kind = "json" if media_type.endswith(("/json", "+json")) else "text" if media_type == "text/plain" else None
+        if kind is not None:
+            qualities[kind] = max(qualities[kind], _quality(parameters))
+    return qualities["json"] > 0 and qualities["json"] >= qualities["text"]
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _text(error: DeployServerError) -> str:
+    if not isinstance(error, InvalidRequest):
+        return printable(str(error))
+    return "\n".join(
+        f"{'' if name == 'body' else name + ' '}{message}"
+        for name, messages in error.errors.items()
+        for message in messages
+    )
+
+
+def printable(text: str) -> str:
+    """Return a text that is safe to print, however long or strange the name it repeats."""
+    text = "".join(character if character.isprintable() else "�" for character in text)
+    return text if len(text) <= 500 else f"{text[:400]} … {text[-50:]}"
+
+
+def status_phrase(status: int) -> str:
+    """Return the standard phrase of a status, such as ``Not Found``."""
+    return HTTPStatus(status).phrase

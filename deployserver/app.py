@@ -1,0 +1,99 @@
+"""The application: its routes in one list, and what it needs while it runs in one context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from deployserver.api import keys
+from deployserver.api.deployments import record_deployment
+from deployserver.api.expectations import ask_for_body
+from deployserver.api.health import health, live
+from deployserver.api.middleware import request_middleware
+from deployserver.api.proxies import Proxies
+from deployserver.api.request_ids import RequestIds
+from deployserver.audit import RefusalAudit
+from deployserver.authentication import Authenticator
+from deployserver.clock import Clock, now
+from deployserver.deployments import Deployments
+from deployserver.health import Health
+from deployserver.key_usage import KeyUsage
+from deployserver.live_access import LiveAccess
+from deployserver.logs import RequestLog
+from deployserver.passwords import Passwords
+from deployserver.settings import Settings
+from deployserver.storage import DeploymentWriter, database
+
+
+class Route(NamedTuple):
+    """A method and path; the path matches in any letter case, with and without a last slash, and never redirects.
+
+    A ``public`` route is for everybody, and no credential is looked at.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    public: bool = False
+
+
+ROUTES = (
+    Route(hdrs.METH_POST, "/api/package-deployment/", record_deployment),
+    Route(hdrs.METH_GET, "/health", health, public=True),
+    Route(hdrs.METH_GET, "/health/json", health, public=True),
+    Route(hdrs.METH_GET, "/health/live", live, public=True),
+)
+
+
+def create_app(settings: Settings, clock: Clock = now) -> web.Application:
+    """Return the application for a database that has been migrated. Does no I/O before it starts."""
+    app = web.Application(
+        middlewares=[request_middleware],
+        client_max_size=settings.limits.body_bytes,
+        handler_args={"auto_decompress": False},  # api/compression.py sees to it
+    )
+    app[keys.PUBLIC] = frozenset(route.handler for route in ROUTES if route.public)
+    app[keys.SETTINGS] = settings
+    app[keys.PROXIES] = Proxies(settings.server.trusted_proxies)
+    app[keys.REQUEST_IDS] = RequestIds()
+    app[keys.REQUEST_LOG] = RequestLog()
+    for route in ROUTES:
+        for base in dict.fromkeys(("", settings.server.base_path)):
+            _add_route(app.router, base, route)
+
+    async def services(app: web.Application) -> AsyncIterator[None]:
+        """Start from the database upwards, and stop in the other order: what is queued is written before it closes."""
+        async with AsyncExitStack() as stack:
+            store = database(settings)
+            await store.open()
+            stack.push_async_callback(store.close)
+            access = await stack.enter_async_context(LiveAccess(store))
+            usage = await stack.enter_async_context(KeyUsage(store))
+            writer = await stack.enter_async_context(DeploymentWriter(store.add_deployments, settings.limits.queue))
+            passwords = Passwords()
+            stack.callback(passwords.close)
+            app[keys.REFUSALS] = await stack.enter_async_context(RefusalAudit(store, clock))
+            app[keys.AUTHENTICATOR] = Authenticator(access, passwords, usage, settings.security, clock)
+            app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)
+            app[keys.HEALTH] = health_check = Health(store, writer)
+            stack.push_async_callback(health_check.close)
+            yield
+
+    app.cleanup_ctx.append(services)
+    return app
+
+
+def _add_route(router: web.UrlDispatcher, base: str, route: Route) -> None:
+    """Add the usual spellings, which are found at once, and a pattern for all others."""
+    path = route.path.rstrip("/")
+    pattern = "{path:(?i:" + re.escape((base + path)[1:]) + ")/?}"
+    for spelling in (f"{base}{path}/", f"{base}{path}", f"/{pattern}"):
+        resource = router.add_resource(spelling)
+        resource.add_route(route.method, route.handler, expect_handler=ask_for_body)
+        if route.method == hdrs.METH_GET:
+            resource.add_route(hdrs.METH_HEAD, route.handler)
