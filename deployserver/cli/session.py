@@ -1,0 +1,68 @@
+"""From the command line to the database that it is about."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from deployserver import config
+from deployserver.administration import Administration
+from deployserver.clock import now
+from deployserver.config import Configuration
+from deployserver.errors import DatabaseError, StoreUnavailable
+from deployserver.storage import database, database_path, explain, migration_state
+
+T = TypeVar("T")
+
+
+def configuration(
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    overrides: Mapping[tuple[str, str], str] | None = None,
+) -> Configuration:
+    """Read the configuration that a command is to use. Raises ConfigurationError."""
+    return config.load(config.find_file(arguments.config, environ), environ, overrides)
+
+
+def administer(
+    arguments: argparse.Namespace, environ: Mapping[str, str], work: Callable[[Administration], Awaitable[T]]
+) -> T:
+    """Do ``work`` on the database of the configuration, in the name of whoever runs the command.
+
+    Raises DatabaseError if there is no database yet or it is not migrated: a mistyped path must not make a new one.
+    """
+    settings = configuration(arguments, environ).settings
+    path = database_path(settings)
+    if not path.exists():
+        raise DatabaseError(
+            f"There is no database at {path}. Is --config right? "
+            "To make one, run deployserver quickstart, serve or migrate."
+        )
+    if pending := migration_state(settings).pending:
+        raise DatabaseError(
+            f"The database {path} lacks the migrations {', '.join(pending)}. "
+            "Run deployserver migrate, or restart the server."
+        )
+
+    async def run() -> T:
+        store = database(settings)
+        await store.open()
+        try:
+            return await work(Administration(store, f"command line ({_system_user()})", now))
+        except StoreUnavailable as error:
+            why = explain(error.__cause__ or error, path)
+            raise DatabaseError(f"The database {path} cannot be used: {why}") from error
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container's user id may have no name, a task on Windows neither
+        return "unknown"
