@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -374,3 +374,31 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYSERVER_")}
     package = Path(deployserver.__file__).absolute().parents[1]
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))}
+
+
+@contextlib.contextmanager
+def quickstart(command: str | Path, directory: Path, environment: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Run ``quickstart`` on a free port in ``directory`` and give the URL and the API key that it prints."""
+    server = subprocess.Popen(
+        [command, "quickstart", "--port", "0"],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        printed = ""
+        while "or with curl" not in printed:
+            line = server.stdout.readline()
+            assert line, f"quickstart ended: {printed}"
+            printed += line
+        url = re.search(r"http://[\d.:]+", printed)
+        key = re.search(r"\b[0-9a-f]{40}\b", printed)
+        assert url
+        assert key
+        yield url[0], key[0]
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PATH, RECORD
+from processes import quickstart
 
 from deployserver.app import ROUTES
 from deployserver.cli import make_parser
@@ -105,30 +106,12 @@ def test_the_shell_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{launcher.parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     assert "deployserver quickstart\n" in README
-    server = subprocess.Popen(
-        ["deployserver", "quickstart", "--port", "0"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        printed = ""
-        while "curl" not in printed:
-            line = server.stdout.readline()
-            assert line, f"quickstart ended: {printed}"
-            printed += line
-        url = re.search(r"http://[\d.:]+", printed)
-        key = re.search(r"\b[0-9a-f]{40}\b", printed)
-        assert url
-        assert key
-        script = readme_shell().replace("http://127.0.0.1:8624", url[0])
+    with quickstart(launcher, tmp_path, environment) as (url, key):
+        script = readme_shell().replace("http://127.0.0.1:8624", url)
         done = subprocess.run(
             ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
             cwd=tmp_path,
-            env={**environment, "KEY": key[0]},
+            env={**environment, "KEY": key},
             capture_output=True,
             text=True,
             timeout=120,
@@ -137,9 +120,6 @@ def test_the_shell_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
         assert '"PackageName":"Newtonsoft.Json"' in done.stdout
         assert "user alice may record in npm-internal" in done.stdout
         assert (tmp_path / "deployserver-backup.db").stat().st_size > 0
-    finally:
-        server.terminate()
-        server.communicate(timeout=30)
 
 
 def test_the_systemd_unit_runs_a_command_that_exists() -> None:

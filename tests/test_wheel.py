@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PATH
+from processes import quickstart
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,29 +55,8 @@ def test_a_clean_environment_serves_from_the_wheel(wheel: Path, tmp_path: Path) 
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, timeout=300, env=environment)
-    server = subprocess.Popen(
-        [python.with_name("deployserver"), "quickstart", "--port", "0"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        printed = ""
-        while "or with curl" not in printed:
-            line = server.stdout.readline()
-            assert line, f"quickstart ended: {printed}"
-            printed += line
-        url = re.search(r"http://[\d.:]+", printed)
-        key = re.search(r"\b[0-9a-f]{40}\b", printed)
-        assert url
-        assert key
+    with quickstart(python.with_name("deployserver"), tmp_path, environment) as (url, key):
         body = "FeedName=DefaultNuGet&Application=a&Description=d&Target=t&PackageName=p&Version=1"
-        request = urllib.request.Request(url[0] + PATH, body.encode(), {"X-ApiKey": key[0]})
+        request = urllib.request.Request(url + PATH, body.encode(), {"X-ApiKey": key})
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert json.load(answer)["Id"] == 1
-    finally:
-        server.terminate()
-        server.communicate(timeout=30)

@@ -52,10 +52,6 @@ class Repository:
             deployment_records_enabled=feed.deployment_records_enabled,
         )
 
-    async def name_owner(self, name: str) -> int | None:
-        """Return the id of the feed that ``name`` finds, in any letter case."""
-        return cast("int | None", await self._sql.name_owner(self._connection, name_key=name.casefold()))
-
     async def set_feed_names(self, feed: Feed) -> None:
         """Let the feed be found by its name and alternate names, and by no others."""
         await self._sql.remove_feed_names(self._connection, feed_id=feed.id)
@@ -127,7 +123,7 @@ class Repository:
         at: int,
         expires_at: int | None,
     ) -> int:
-        """Add a key and return its id. Raises RowRejected if there is one with the same digest."""
+        """Add a key and return its id. One with the digest of another makes the transaction end with RowRejected."""
         id_ = await self._sql.add_api_key(
             self._connection,
             kind=kind,
@@ -169,7 +165,7 @@ class Repository:
         granted: bool,
         at: int,
     ) -> int:
-        """Add a grant or denial and return its id. Raises RowRejected if there is the same already."""
+        """Add a grant or denial and return its id. One there is already makes the transaction end with RowRejected."""
         return cast(
             int,
             await self._sql.add_privilege(

@@ -23,9 +23,6 @@ WHERE id = :id;
 -- name: remove_feed!
 DELETE FROM feeds WHERE id = :id;
 
--- name: name_owner$
-SELECT feed_id FROM feed_names WHERE name_key = :name_key;
-
 -- name: add_feed_name!
 INSERT INTO feed_names (name_key, name, feed_id, is_alternate) VALUES (:name_key, :name, :feed_id, :is_alternate);
 
