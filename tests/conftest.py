@@ -89,10 +89,10 @@ class Service:
         finally:
             writer.close()
 
-    async def rows(self, sql: str = "SELECT * FROM deployments ORDER BY id", *parameters: object) -> list[Any]:
+    async def rows(self, sql: str = "SELECT * FROM deployment_records ORDER BY id", *parameters: object) -> list[Any]:
         """Return rows of the database, as a mapping each."""
-        async with self.store._reading:
-            cursor = await self.store._reader.execute(sql, parameters)
+        async with self.store._read() as reader:
+            cursor = await reader.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
 

@@ -275,7 +275,9 @@ def check(database: Path, *loads: Load) -> None:
         assert [tuple(row) for row in connection.execute("PRAGMA integrity_check")] == [("ok",)]
         assert [tuple(row) for row in connection.execute("PRAGMA foreign_key_check")] == []
         rows: dict[str, list[sqlite3.Row]] = {}
-        for row in connection.execute("SELECT d.*, f.name AS feed FROM deployments d JOIN feeds f ON f.id = d.feed_id"):
+        for row in connection.execute(
+            "SELECT d.*, f.name AS feed FROM deployment_records d JOIN feeds f ON f.id = d.feed_id"
+        ):
             rows.setdefault(row["target"], []).append(row)
     for load in loads:
         for posted, answered in load.stored:
@@ -312,7 +314,7 @@ def _posted(row: sqlite3.Row) -> dict[str, str]:
 def targets(database: Path) -> list[str]:
     """Return the targets of all deployments in a database, in the order of their ids."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        return [target for (target,) in connection.execute("SELECT target FROM deployments ORDER BY id")]
+        return [target for (target,) in connection.execute("SELECT target FROM deployment_records ORDER BY id")]
 
 
 async def post(server: Server, target: str, *, key: str = KEY, feed: str = FEED) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
 import json
 import os
@@ -22,9 +23,13 @@ import pytest
 
 from deployserver import __version__, cli
 from deployserver.cli.output import print_rows
+from deployserver.models import DeploymentRow
 from deployserver.passwords import hash_password
+from deployserver.storage import SQLiteDatabase
+from deployserver.storage.migrator import migration_state
 
 KEY = "a-key-given-by-hand-0123456789"
+MIGRATIONS = list(migration_state(Path("no such file")).pending)
 RECORDING = "Feeds_DownloadPackage"
 
 
@@ -91,12 +96,17 @@ def query(file: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def add_deployments(file: Path, number: int) -> None:
-    row = "(1, 'a', 'd', 't', 'p', '1', 'u', 0, 0, 'r')"
-    query(
-        file,
-        "INSERT INTO deployments (feed_id, application, description, target, package_name, version, user_name, date, "
-        f"recorded_at, recorded_by) VALUES {', '.join([row] * number)}",
-    )
+    row = DeploymentRow(1, "a", "d", "t", "p", "1", None, "u", None, 0, 0, "r", None)
+
+    async def add() -> None:
+        store = SQLiteDatabase(file.parent / "test.db", 5)
+        await store.open()
+        try:
+            await store.add_deployments([row] * number)
+        finally:
+            await store.close()
+
+    asyncio.run(add())
 
 
 def say(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -256,10 +266,10 @@ def test_the_environment_beats_the_file(made: Run, tmp_path: Path, monkeypatch: 
 def test_migrate_makes_the_database_once(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     check = run("migrate", "--check")
-    assert (check.code, check.out) == (3, f"{path}: to be applied: 0001_initial.\n")
-    assert run("migrate", "--check", "--json").json == {"applied": [], "pending": ["0001_initial"]}
+    assert (check.code, check.out) == (3, f"{path}: to be applied: {', '.join(MIGRATIONS)}.\n")
+    assert run("migrate", "--check", "--json").json == {"applied": [], "pending": MIGRATIONS}
     assert not path.exists()
-    assert run("migrate").out == f"{path}: applied 0001_initial.\n"
+    assert run("migrate").out == f"{path}: applied {', '.join(MIGRATIONS)}.\n"
     assert run("migrate").out == f"{path}: nothing to apply.\n"
     assert run("migrate", "--json").json["pending"] == []
     check = run("migrate", "--check")
@@ -286,7 +296,7 @@ def test_config_check_says_whether_the_server_could_start(run: Run, file: Path, 
         "file": str(file),
         "database": str(path),
         "exists": False,
-        "pending": ["0001_initial"],
+        "pending": MIGRATIONS,
     }
     assert not path.exists()
     run("migrate")
@@ -378,10 +388,10 @@ def test_a_feed_with_records_is_removed_only_by_force(made: Run, file: Path) -> 
     )
     add_deployments(file, 2)
     assert "has 3 deployment records" in made("feed", "remove", "Packages").err
-    assert len(query(file, "SELECT id FROM deployments")) == 3
+    assert len(query(file, "SELECT id FROM deployment_records")) == 3
     removed = made("feed", "remove", "Packages", "--force", "--json")
     assert removed.json == {"name": "Packages", "deploymentsRemoved": 3}
-    assert query(file, "SELECT id FROM deployments") == []
+    assert query(file, "SELECT id FROM deployment_records") == []
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 deployment records"), (1, "1 deployment record")])
@@ -788,7 +798,7 @@ def test_serve_makes_its_database_serves_and_stops_when_told(file: Path, number:
     assert (process.returncode, out) == (0, "")
     messages = [json.loads(line)["message"] for line in "".join([*log, err]).splitlines()]
     assert messages[0] == f"configuration: {file}"
-    assert messages[1] == f"database {file.parent / 'test.db'} migrated: 0001_initial"
+    assert messages[1] == f"database {file.parent / 'test.db'} migrated: {', '.join(MIGRATIONS)}"
     assert messages[-1] == "stopped"
 
 

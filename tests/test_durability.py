@@ -489,7 +489,7 @@ async def test_what_a_replaced_file_says_of_keys_and_feeds_is_in_force(install: 
     assert server.unexpected() == []
     with contextlib.closing(sqlite3.connect(installation.database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        found = connection.execute("SELECT f.name, d.target FROM deployments d JOIN feeds f ON f.id = d.feed_id")
+        found = connection.execute("SELECT f.name, d.target FROM deployment_records d JOIN feeds f ON f.id = d.feed_id")
         assert found.fetchall() == [(FEED, "replaced")]
 
 

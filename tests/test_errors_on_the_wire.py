@@ -16,7 +16,7 @@ from conftest import FEED, KEY, PATH, RECORD, Answer, Service, StartService, rea
 from test_bodies import FORM, JSON, MULTIPART, TEXT, assert_refused, http, post_as, recorded, sized
 from test_real_requests import split
 
-from deployserver.api.responses import wants_json
+from deployserver.api.accept import wants_json
 from deployserver.api_keys import create_key, revoke_key
 from deployserver.feeds import add_feed
 from deployserver.models import DOWNLOAD_PACKAGE

@@ -262,7 +262,7 @@ async def exchange(service: Service, request: bytes, cut: int) -> bytes:
 
 async def assert_stored(service: Service, body: bytes) -> None:
     record = json.loads(body)
-    (row,) = await service.rows("SELECT * FROM deployments WHERE id = ?", record["Id"])
+    (row,) = await service.rows("SELECT * FROM deployment_records WHERE id = ?", record["Id"])
     assert {name: record[name] for name in COLUMNS} == {name: row[column] for name, column in COLUMNS.items()}
 
 
@@ -275,10 +275,10 @@ async def assert_stored(service: Service, body: bytes) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_any_request_is_answered_and_a_yes_is_stored(service: Service, request: tuple[bytes, int]) -> None:
-    before = len(await service.rows("SELECT id FROM deployments"))
+    before = len(await service.rows("SELECT id FROM deployment_records"))
     status, head, body = split(await exchange(service, *request))
     assert status in EXPECTED, body
-    after = len(await service.rows("SELECT id FROM deployments"))
+    after = len(await service.rows("SELECT id FROM deployment_records"))
     if status == 200:
         assert after == before + 1
         await assert_stored(service, body)

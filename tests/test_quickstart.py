@@ -117,7 +117,7 @@ def test_the_printed_curl_call_records_a_deployment(tmp_path: Path) -> None:
         record = json.loads(through_the_shell(started.call("curl "), tmp_path))
         assert (record["Id"], record["FeedName"], record["UserName"]) == (1, "DefaultNuGet", "quickstart")
         assert record["Description"] == "Deployed by Custom Release Server"
-    assert len(rows(tmp_path / "deployserver-data", "SELECT * FROM deployments")) == 1
+    assert len(rows(tmp_path / "deployserver-data", "SELECT * FROM deployment_records")) == 1
 
 
 def test_it_makes_a_directory_with_all_that_is_needed(tmp_path: Path) -> None:

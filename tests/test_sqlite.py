@@ -44,7 +44,7 @@ def new_file(path: Path, feed: str = "DefaultNuGet") -> Path:
 def stored(path: Path) -> list[tuple[int, str]]:
     """Return the ids and targets of the deployments in a file, as another process sees them."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT id, target FROM deployments ORDER BY id").fetchall()
+        return connection.execute("SELECT id, target FROM deployment_records ORDER BY id").fetchall()
 
 
 def revision(path: Path) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deployserver.settings import Settings
 from deployserver.storage import migrator
+from deployserver.storage.indexer import Indexer
 from deployserver.storage.migrator import MigrationState, explain
 from deployserver.storage.rows import RowRejected
 from deployserver.storage.sqlite import SQLiteDatabase
@@ -13,6 +14,7 @@ from deployserver.storage.writer import DeploymentWriter
 
 __all__ = [
     "DeploymentWriter",
+    "Indexer",
     "MigrationState",
     "RowRejected",
     "SQLiteDatabase",

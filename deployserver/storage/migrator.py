@@ -88,6 +88,7 @@ def migrate(path: Path, busy_timeout: float = 5, folder: Traversable | None = No
 def _connect(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True)
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.execute("PRAGMA synchronous = FULL")
     return connection
 

@@ -193,6 +193,10 @@ class Repository:
         """Let servers know that feeds, keys, users or privileges have changed."""
         await self._sql.raise_revision(self._connection)
 
+    async def unindexed(self) -> int:
+        """Return how many deployments, at most, the indexer has not come to."""
+        return cast(int, await self._sql.unindexed(self._connection))
+
     async def add_audit_entry(
         self,
         *,

@@ -1,4 +1,4 @@
-"""The SQLite driver: two connections, one that writes and one that reads, each on a thread of its own.
+"""The SQLite driver: one connection that writes and a few that read, each on a thread of its own.
 
 Facts this rests on (aiosqlite 0.22, SQLite's documentation): in WAL mode readers never wait for the writer; with
 ``synchronous=FULL`` a commit is on the disk when it returns; one INSERT statement outside a transaction is a
@@ -21,6 +21,8 @@ import aiosqlite
 from deployserver.errors import DatabaseError, StoreUnavailable
 from deployserver.models import DeploymentRow
 from deployserver.storage.migrator import explain, migration_state
+from deployserver.storage.records import Records
+from deployserver.storage.references import References, StoredRow
 from deployserver.storage.repository import Repository
 from deployserver.storage.rows import RowRejected
 
@@ -28,6 +30,8 @@ from deployserver.storage.rows import RowRejected
 ROWS_PER_STATEMENT = 128
 # Pages in the write-ahead log before it is copied into the database: 16 MiB. See benchmarks/README.md.
 CHECKPOINT_PAGES = 4000
+# Connections that read, at most: one slow question must not hold up the others. They are opened when first needed.
+READERS = 4
 
 _CLOSED = ("no active connection", "Connection closed")  # how aiosqlite says so, in a plain ValueError
 
@@ -40,19 +44,23 @@ class SQLiteDatabase:
         self._busy_timeout = busy_timeout
         self._connections = AsyncExitStack()
         self._writer: aiosqlite.Connection
-        self._reader: aiosqlite.Connection
+        self._readers: asyncio.LifoQueue[aiosqlite.Connection | None] = asyncio.LifoQueue()
+        for _ in range(READERS):
+            self._readers.put_nowait(None)
+        self._is_open = False
+        self._references = References()
         self._writing = asyncio.Lock()
-        self._reading = asyncio.Lock()
         self._identity = (0, 0)
         self._opened = (0, 0)
         self._log_identity = (0, 0)
 
     async def open(self) -> None:
-        """Open both connections. Raises DatabaseError if the file cannot be opened."""
+        """Open the file. Raises DatabaseError if it cannot be opened."""
         self._identity = await self._open()
 
     async def close(self) -> None:
-        """Close both connections; what was committed stays."""
+        """Close all connections; what was committed stays."""
+        self._is_open = False
         await self._connections.aclose()
 
     @asynccontextmanager
@@ -63,9 +71,10 @@ class SQLiteDatabase:
         """
         async with self._writing:
             with self._translated_errors():
-                async with self._reading:
+                async with self._nobody_reading():
                     self._identity = (0, 0)
-                    await self._connections.aclose()
+                    await self.close()
+                    self._references.forget()
                     self._remove_old_log()
                     state = await asyncio.to_thread(migration_state, self.path)  # only reads: is it ours?
                     if state.pending:
@@ -85,19 +94,56 @@ class SQLiteDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Repository]:
         """Give a repository whose changes are all committed, durably, when the block ends, or none if it raises."""
+        async with self.connected_transaction() as connection:
+            yield Repository(connection)
+
+    @asynccontextmanager
+    async def connected_transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Give the connection that writes, within a transaction as ``transaction`` has it."""
         async with self._writing:
             with self._translated_errors():
                 self._require_file()
                 async with _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE"):
-                    yield Repository(self._writer)
+                    yield self._writer
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Repository]:
         """Give a repository for reading, which sees one state of the database throughout."""
-        async with self._reading:
+        async with self._read() as connection:
+            yield Repository(connection)
+
+    @asynccontextmanager
+    async def records(self) -> AsyncIterator[Records]:
+        """Give the records for reading, at one state of the database throughout."""
+        async with self._read() as connection:
+            yield Records(connection)
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[aiosqlite.Connection]:
+        reader = await self._readers.get()
+        try:
             with self._translated_errors():
-                async with _rolled_back_on_error(self._reader, "BEGIN"):
-                    yield Repository(self._reader)
+                if reader is None:
+                    if not self._is_open:
+                        raise DatabaseError(f"{self.path} is not open")
+                    reader = await self._connections.enter_async_context(self._connect())
+                async with _rolled_back_on_error(reader, "BEGIN"):
+                    yield reader
+        finally:
+            self._readers.put_nowait(reader)
+
+    @asynccontextmanager
+    async def _nobody_reading(self) -> AsyncIterator[None]:
+        """Wait until nobody reads, and keep it so; the connections are to be opened again afterwards."""
+        taken = 0
+        try:
+            while taken < READERS:
+                await self._readers.get()
+                taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._readers.put_nowait(None)
 
     async def add_deployments(self, rows: Sequence[DeploymentRow]) -> Sequence[int]:
         """Store all rows, durably, or none, and return their ids in the order of the rows.
@@ -108,12 +154,19 @@ class SQLiteDatabase:
         async with self._writing:
             with self._translated_errors():
                 self._require_file()
-                if len(rows) <= ROWS_PER_STATEMENT:
-                    return await self._insert(rows)
+                stored = self._references.stored(rows)
+                if stored is not None and len(rows) <= ROWS_PER_STATEMENT:
+                    return await self._insert(stored)
                 ids: list[int] = []
                 async with _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE"):
-                    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-                        ids += await self._insert(rows[start : start + ROWS_PER_STATEMENT])
+                    found = None
+                    if stored is None:
+                        found = await self._references.add(self._writer, rows)
+                        stored = found.stored(rows)
+                    for start in range(0, len(stored), ROWS_PER_STATEMENT):
+                        ids += await self._insert(stored[start : start + ROWS_PER_STATEMENT])
+                if found is not None:
+                    self._references.remember(found)
                 return ids
 
     async def probe(self) -> None:
@@ -126,15 +179,15 @@ class SQLiteDatabase:
             identity = _identity(self.path)
             async with AsyncExitStack() as stack:
                 self._writer = await stack.enter_async_context(self._connect())
-                self._reader = await stack.enter_async_context(self._connect())
                 self._log_identity = _identity(self._log_path)
                 self._opened = identity
                 self._connections = stack.pop_all()
+                self._is_open = True
         except (sqlite3.Error, OSError) as error:
             raise DatabaseError(f"The database {self.path} cannot be opened: {explain(error, self.path)}") from error
         return identity
 
-    async def _insert(self, rows: Sequence[DeploymentRow]) -> range:
+    async def _insert(self, rows: Sequence[StoredRow]) -> range:
         # The cursor is not closed: that would be another trip to the thread, and a finished INSERT holds nothing.
         cursor = await self._writer.execute(_insert_statement(len(rows)), tuple(chain.from_iterable(rows)))
         last = cursor.lastrowid
@@ -219,6 +272,6 @@ def _identity(path: Path) -> tuple[int, int]:
 
 @cache
 def _insert_statement(rows: int) -> str:
-    columns = DeploymentRow._fields
+    columns = StoredRow._fields
     row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO deployments ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - no data
+    return f"INSERT INTO deployments ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"

@@ -45,6 +45,11 @@ class DeploymentWriter:
         self._wake.set()
         await self._task
 
+    @property
+    def busy(self) -> bool:
+        """Whether deployments are being written, or wait to be."""
+        return bool(self._queue or self._writing)
+
     def write(self, row: DeploymentRow) -> asyncio.Future[int]:
         """Queue a row; the future gives its id once the row is stored durably.
 

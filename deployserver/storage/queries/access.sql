@@ -30,7 +30,9 @@ INSERT INTO feed_names (name_key, name, feed_id, is_alternate) VALUES (:name_key
 DELETE FROM feed_names WHERE feed_id = :feed_id;
 
 -- name: count_deployments$
-SELECT count(*) FROM deployments WHERE feed_id = :feed_id;
+SELECT count(*)
+FROM installations AS i JOIN deployments AS d ON d.installation_id = i.id
+WHERE i.feed_id = :feed_id;
 
 -- name: users
 SELECT id, name, password_hash, created_at FROM users ORDER BY id;

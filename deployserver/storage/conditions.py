@@ -1,0 +1,162 @@
+"""From a filter to SQL: names become numbers, and each condition is put where an index can use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+
+from deployserver.filters import RecordFilter
+
+INSTALLATION_COLUMNS = {"group": "group_id", "package": "package_id", "target": "target_id"}
+DEPLOYMENT_COLUMNS = {"version": "version_id", "application": "application_id", "user": "user_id"}
+
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class Parameters:
+    """The parameters of one statement, numbered, so that a condition can stand in it more than once."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def add(self, value: Any) -> str:
+        """Return what stands for ``value`` in the statement."""
+        self.values.append(value)
+        return f"?{len(self.values)}"
+
+    def is_in(self, column: str, ids: Collection[int]) -> str:
+        """Return the condition that ``column`` is one of ``ids``."""
+        if len(ids) == 1:
+            return f"{column} = {self.add(next(iter(ids)))}"
+        return f"{column} IN ({self.table(ids)})"
+
+    def table(self, ids: Iterable[int]) -> str:
+        """Return a query that gives ``ids`` as ``value``."""
+        return f"SELECT value FROM json_each({self.add(json.dumps(list(ids)))})"
+
+
+@dataclass(frozen=True, slots=True)
+class WordIds:
+    """A word, and the feeds and names, by kind, that have it."""
+
+    text: str
+    feed_ids: frozenset[int]
+    ids: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A filter with numbers for names; ``ids`` has the kinds that are asked for."""
+
+    feed_ids: frozenset[int] | None
+    ids: Mapping[str, tuple[int, ...]]
+    since: int | None
+    until: int | None
+    words: tuple[WordIds, ...]
+
+    @property
+    def unsatisfiable(self) -> bool:
+        """Whether no record can meet them, because a name that is asked for does not exist."""
+        return self.feed_ids == frozenset() or not all(self.ids.values())
+
+    def of_installation(self, parameters: Parameters) -> list[str]:
+        """Return the conditions on an installation ``i``."""
+        found = [
+            parameters.is_in(f"i.{column}", self.ids[kind])
+            for kind, column in INSTALLATION_COLUMNS.items()
+            if kind in self.ids
+        ]
+        if self.feed_ids is not None:
+            found.append(parameters.is_in("i.feed_id", self.feed_ids))
+        return found
+
+    def of_deployment(self, parameters: Parameters) -> list[str]:
+        """Return the conditions on a deployment ``d`` of an installation ``i``, those on ``i`` alone left out."""
+        found = [
+            parameters.is_in(f"d.{column}", self.ids[kind])
+            for kind, column in DEPLOYMENT_COLUMNS.items()
+            if kind in self.ids
+        ]
+        if self.since is not None:
+            found.append(f"d.date >= {parameters.add(self.since)}")
+        if self.until is not None:
+            found.append(f"d.date <= {parameters.add(self.until)}")
+        found += [_has_word(parameters, word) for word in self.words]
+        return found
+
+    def all(self, parameters: Parameters) -> list[str]:
+        """Return all conditions on a deployment ``d`` and its installation ``i``."""
+        return [*self.of_installation(parameters), *self.of_deployment(parameters)]
+
+
+def where(conditions: Iterable[str]) -> str:
+    """Return a WHERE clause, or nothing where there are no conditions."""
+    joined = " AND ".join(conditions)
+    return f"WHERE {joined}" if joined else ""
+
+
+async def resolve(connection: aiosqlite.Connection, asked: RecordFilter) -> Conditions:
+    """Look up the names that a filter asks for."""
+    patterns = {
+        "group": asked.groups,
+        "package": asked.packages,
+        "target": asked.targets,
+        "version": asked.versions,
+        "application": asked.applications,
+        "user": asked.users,
+    }
+    ids = {
+        kind: await _ids_of(connection, kind, wanted)
+        for kind, wanted in patterns.items()
+        if wanted and "*" not in wanted
+    }
+    words = tuple([WordIds(word.text, word.feed_ids, await _with_word(connection, word.text)) for word in asked.words])
+    return Conditions(asked.feed_ids, ids, asked.since, asked.until, words)
+
+
+async def _ids_of(connection: aiosqlite.Connection, kind: str, patterns: Iterable[str]) -> tuple[int, ...]:
+    found: set[int] = set()
+    for pattern in patterns:
+        key = pattern.casefold()
+        if key.endswith("*"):
+            condition, keys = "name_key >= ?2 AND name_key < ?3", (key[:-1], key[:-1] + _LAST_CHARACTER)
+        else:
+            condition, keys = "name_key = ?2", (key, "")
+        rows = await connection.execute_fetchall(
+            f"SELECT id FROM names WHERE kind = ?1 AND {condition} AND ?3 IS NOT NULL",
+            (kind, *keys),
+        )
+        found.update(id_ for (id_,) in rows)
+    return tuple(sorted(found))
+
+
+async def _with_word(connection: aiosqlite.Connection, word: str) -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {kind: [] for kind in (*INSTALLATION_COLUMNS, *DEPLOYMENT_COLUMNS)}
+    for kind, id_ in await connection.execute_fetchall(
+        "SELECT kind, id FROM names WHERE kind <> 'recorder' AND instr(name_key, ?)", (word.casefold(),)
+    ):
+        found[kind].append(id_)
+    return {kind: tuple(ids) for kind, ids in found.items() if ids}
+
+
+def _has_word(parameters: Parameters, word: WordIds) -> str:
+    columns = {kind: f"i.{column}" for kind, column in INSTALLATION_COLUMNS.items()}
+    columns |= {kind: f"d.{column}" for kind, column in DEPLOYMENT_COLUMNS.items()}
+    found = [parameters.is_in(columns[kind], ids) for kind, ids in word.ids.items()]
+    if word.feed_ids:
+        found.append(parameters.is_in("i.feed_id", word.feed_ids))
+    # SQLite compares ASCII in any letter case; for the rest the usual ways to write the word are tried.
+    for spelling in dict.fromkeys((word.text, word.text.lower(), word.text.upper(), word.text.capitalize())):
+        pattern = parameters.add(f"%{_escaped(spelling)}%")
+        found += [rf"d.{column} LIKE {pattern} ESCAPE '\'" for column in ("description", "url")]
+        if word.text.isascii():
+            break
+    return f"({' OR '.join(found)})"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

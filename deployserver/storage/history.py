@@ -1,0 +1,185 @@
+"""The records that meet a filter, in the order of their dates or of their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import aiosqlite
+
+from deployserver.models import DeploymentRow
+from deployserver.storage.conditions import Conditions, Parameters, where
+from deployserver.storage.sources import Source, find_source
+
+RECORD = """
+SELECT
+    d.id, i.feed_id, a.name, d.description, t.name, p.name, v.name, nullif(g.name, ''), u.name, d.url, d.date,
+    d.recorded_at, r.name, d.recorded_key_id
+"""
+NAMES = """
+CROSS JOIN names AS a ON a.id = d.application_id
+CROSS JOIN names AS t ON t.id = i.target_id
+CROSS JOIN names AS p ON p.id = i.package_id
+CROSS JOIN names AS v ON v.id = d.version_id
+CROSS JOIN names AS g ON g.id = i.group_id
+CROSS JOIN names AS u ON u.id = d.user_id
+CROSS JOIN names AS r ON r.id = d.recorded_by_id
+"""
+_INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
+_NEWEST_FIRST = "ORDER BY d.date DESC, d.id DESC"
+
+
+class StoredDeployment(NamedTuple):
+    """A deployment with its id, as the database gives it."""
+
+    id: int
+    row: DeploymentRow
+
+
+Position = tuple[int, int]
+"""A place in the history: the date and the id of the record before it."""
+
+
+async def newest(
+    connection: aiosqlite.Connection, conditions: Conditions, before: Position | None, limit: int
+) -> list[StoredDeployment]:
+    """Return the newest records by date and then by arrival, from ``before`` backwards."""
+    if conditions.unsatisfiable:
+        return []
+    source = await find_source(connection, conditions)
+    parameters = Parameters()
+    if source is None:
+        ids = _by_date(parameters, conditions, before, limit)
+    elif source.few:
+        ids = among_few(parameters, source, conditions, before, limit)
+    else:
+        ids = _by_key(parameters, source, conditions, before, limit)
+    rows = await connection.execute_fetchall(
+        f"{RECORD} FROM (SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id "
+        f"{_INSTALLATION} {NAMES} {_NEWEST_FIRST} LIMIT {limit}",
+        parameters.values,
+    )
+    return deployments(rows)
+
+
+async def after_id(
+    connection: aiosqlite.Connection, conditions: Conditions, after: int, limit: int
+) -> list[StoredDeployment]:
+    """Return the first records that were stored after the one with the id ``after``."""
+    if conditions.unsatisfiable:
+        return []
+    parameters = Parameters()
+    wanted = [f"d.id > {parameters.add(after)}", *conditions.all(parameters)]
+    rows = await connection.execute_fetchall(
+        f"{RECORD} FROM deployments AS d {_INSTALLATION} {NAMES} {where(wanted)} ORDER BY d.id LIMIT {limit}",
+        parameters.values,
+    )
+    return deployments(rows)
+
+
+async def by_id(connection: aiosqlite.Connection, id_: int) -> StoredDeployment | None:
+    """Return the record with this id."""
+    rows = await connection.execute_fetchall(
+        f"{RECORD} FROM deployments AS d {_INSTALLATION} {NAMES} WHERE d.id = ?",
+        (id_,),
+    )
+    return next(iter(deployments(rows)), None)
+
+
+async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int:
+    """Return how many records meet the conditions."""
+    if conditions.unsatisfiable:
+        return 0
+    source = await find_source(connection, conditions)
+    parameters = Parameters()
+    wanted = conditions.all(parameters)
+    if source is not None and (not source.table or source.table == "deployments" or source.few):
+        ids = among_few(parameters, source, conditions, None, None)
+        statement = f"SELECT count(DISTINCT id) FROM ({ids})"
+    elif not wanted:
+        statement = "SELECT count(*) FROM deployments"
+    else:
+        statement = f"SELECT count(*) FROM deployments AS d {_INSTALLATION} {where(wanted)}"
+    ((number,),) = await connection.execute_fetchall(statement, parameters.values)
+    return int(number)
+
+
+def deployments(rows: Any) -> list[StoredDeployment]:
+    """Return what ``RECORD`` has selected."""
+    return [StoredDeployment(row[0], DeploymentRow._make(row[1:])) for row in rows]
+
+
+def _before(parameters: Parameters, position: Position | None, date: str, id_: str) -> list[str]:
+    if position is None:
+        return []
+    moment, number = parameters.add(position[0]), parameters.add(position[1])
+    # The first says to an index where to begin.
+    return [f"{date} <= {moment}", f"({date}, {id_}) < ({moment}, {number})"]
+
+
+def _by_date(parameters: Parameters, conditions: Conditions, before: Position | None, limit: int) -> str:
+    """Go back in time until enough are found."""
+    wanted = [*_before(parameters, before, "d.date", "d.id"), *conditions.all(parameters)]
+    installation = _INSTALLATION if conditions.feed_ids is not None or conditions.ids or conditions.words else ""
+    return (
+        f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d INDEXED BY deployments_by_date {installation} "
+        f"{where(wanted)} {_NEWEST_FIRST} LIMIT {limit})"
+    )
+
+
+def among_few(
+    parameters: Parameters, source: Source, conditions: Conditions, before: Position | None, limit: int | None
+) -> str:
+    """Look at all records of the source, and at those that are not indexed."""
+    wanted = [*_before(parameters, before, "d.date", "d.id"), *conditions.all(parameters)]
+    order = f"{_NEWEST_FIRST} LIMIT {limit}" if limit is not None else ""
+    keys = parameters.table(source.keys)
+    if not source.table:
+        records = f"({keys}) AS k CROSS JOIN deployments AS d ON d.id = k.value"
+    elif source.table == "deployments":
+        records = f"({keys}) AS k CROSS JOIN deployments AS d ON d.installation_id = k.value"
+    else:
+        records = (
+            f"({keys}) AS k CROSS JOIN {source.table} AS e ON e.{source.key} = k.value "
+            f"CROSS JOIN deployments AS d ON d.id = e.{source.id}"
+        )
+    indexed = f"SELECT * FROM (SELECT d.id AS id FROM {records} {_INSTALLATION} {where(wanted)} {order})"
+    return f"{indexed} UNION ALL {_unindexed(wanted, order)}" if source.table == "name_uses" else indexed
+
+
+def _by_key(parameters: Parameters, source: Source, conditions: Conditions, before: Position | None, limit: int) -> str:
+    """Go through the keys of the source for the newest record of each; only those with the newest ones matter."""
+    wanted = conditions.all(parameters)
+    newest_of_key = " AND ".join(
+        [
+            f"e.{source.key} = {{key}}",
+            *_before(parameters, before, "e.date", f"e.{source.id}"),
+            *([f"e.date <= {parameters.add(conditions.until)}"] if conditions.until is not None else []),
+            *([f"e.date >= {parameters.add(conditions.since)}"] if conditions.since is not None else []),
+            *wanted,
+        ]
+    )
+    # Where the records are the source themselves, this is a look-up of the row at hand.
+    records = (
+        f"{source.table} AS e CROSS JOIN deployments AS d ON d.id = e.{source.id} {_INSTALLATION} "
+        f"WHERE {newest_of_key} ORDER BY e.date DESC, e.{source.id} DESC"
+    )
+    keys = parameters.table(source.keys)
+    ids = (
+        f"WITH heads AS MATERIALIZED (SELECT k.value AS key, (SELECT e.{source.id} FROM "
+        f"{records.format(key='k.value')} LIMIT 1) AS head FROM ({keys}) AS k), "
+        f"top AS MATERIALIZED (SELECT heads.key FROM heads CROSS JOIN deployments AS d ON d.id = heads.head "
+        f"{_NEWEST_FIRST} LIMIT {limit}) "
+        f"SELECT d.id AS id FROM top CROSS JOIN deployments AS d ON d.id IN (SELECT e.{source.id} FROM "
+        f"{records.format(key='top.key')} LIMIT {limit})"
+    )
+    if source.table == "deployments":
+        return ids
+    order = f"{_NEWEST_FIRST} LIMIT {limit}"
+    outside = [*_before(parameters, before, "d.date", "d.id"), *wanted]
+    return f"SELECT * FROM ({ids}) UNION ALL {_unindexed(outside, order)}"
+
+
+def _unindexed(wanted: Sequence[str], order: str) -> str:
+    conditions = ["d.id > (SELECT deployment_id FROM indexed)", *wanted]
+    return f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d {_INSTALLATION} {where(conditions)} {order})"

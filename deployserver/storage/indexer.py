@@ -1,0 +1,68 @@
+"""Keeps what only readers need up to date, a moment behind the records: uses of names, daily counts, texts.
+
+Doing this for many records at once costs a fraction of doing it with every insert, and it waits while deployments
+wait to be written. Readers look through the few records it has not come to by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from deployserver.errors import StoreUnavailable
+from deployserver.storage.indexing import index_next
+from deployserver.storage.sqlite import SQLiteDatabase
+
+_log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 0.5
+AT_ONCE = 1000
+"""Records in one transaction, so that no deployment waits long behind it: some 5 ms."""
+
+FAR_BEHIND = 200_000
+"""How many records may be left to readers while deployments keep coming."""
+
+
+class Indexer:
+    """A task that indexes what has been recorded; ``busy`` tells whether deployments wait to be written."""
+
+    def __init__(self, database: SQLiteDatabase, busy: Callable[[], bool]) -> None:
+        self._database = database
+        self._busy = busy
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Indexer:
+        self._task = asyncio.create_task(self._run(), name="indexer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        able = True
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await self._catch_up()
+            except StoreUnavailable as error:
+                if able:
+                    _log.warning("records cannot be indexed now: %s", error.__cause__)
+                able = False
+            except Exception:  # noqa: BLE001 - it must go on, or reading would slow down with every record
+                _log.exception("indexing records failed")
+            else:
+                able = True
+
+    async def _catch_up(self) -> None:
+        while True:
+            async with self._database.snapshot() as repository:
+                behind = await repository.unindexed()
+            if not behind or (self._busy() and behind < FAR_BEHIND):
+                return
+            async with self._database.connected_transaction() as connection:
+                await index_next(connection, AT_ONCE)

@@ -1,0 +1,61 @@
+"""What can be asked of the records; see ``RecordFilter`` for what is asked for."""
+
+from __future__ import annotations
+
+import aiosqlite
+
+from deployserver.filters import RecordFilter
+from deployserver.storage import current, history, tallies
+from deployserver.storage.conditions import resolve
+from deployserver.storage.current import CurrentDeployment, CurrentPosition
+from deployserver.storage.history import Position, StoredDeployment
+
+
+class Records:
+    """The records at one state of the database."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def history(self, asked: RecordFilter, before: Position | None, limit: int) -> list[StoredDeployment]:
+        """Return the newest records, by date and then by arrival, that come after the position ``before``."""
+        return await history.newest(self._connection, await resolve(self._connection, asked), before, limit)
+
+    async def count(self, asked: RecordFilter) -> int:
+        """Return how many records there are."""
+        return await history.count(self._connection, await resolve(self._connection, asked))
+
+    async def after(self, asked: RecordFilter, id_: int, limit: int) -> list[StoredDeployment]:
+        """Return the first records that arrived after the one with this id, in the order of their arrival."""
+        return await history.after_id(self._connection, await resolve(self._connection, asked), id_, limit)
+
+    async def record(self, id_: int) -> StoredDeployment | None:
+        """Return the record with this id."""
+        return await history.by_id(self._connection, id_)
+
+    async def current(
+        self, asked: RecordFilter, as_of: int | None, after: CurrentPosition | None, limit: int | None
+    ) -> list[CurrentDeployment]:
+        """Return the latest record of each installation, of those up to ``as_of``, where that is asked for.
+
+        They come in the order of package and target; ``after`` is where to go on.
+        """
+        conditions = await resolve(self._connection, asked)
+        return await current.current(self._connection, conditions, as_of, after, limit)
+
+    async def count_current(self, asked: RecordFilter, as_of: int | None) -> int:
+        """Return how many ``current`` would return."""
+        return await current.count(self._connection, await resolve(self._connection, asked), as_of)
+
+    async def counts_by_day(self, asked: RecordFilter) -> dict[int, int]:
+        """Return how many records there are by days (UTC) since 1970; days without any are left out."""
+        return await tallies.by_day(self._connection, await resolve(self._connection, asked))
+
+    async def most(self, kind: str, asked: RecordFilter, limit: int) -> list[tuple[str, int]]:
+        """Return the names of a kind that most records have, and how many have them."""
+        return await tallies.most(self._connection, kind, await resolve(self._connection, asked), limit)
+
+    async def newest_id(self) -> int:
+        """Return the id of the record that arrived last; 0 if there is none."""
+        ((id_,),) = await self._connection.execute_fetchall("SELECT coalesce(max(id), 0) FROM deployments")
+        return int(id_)
