@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,22 +13,30 @@ from aiohttp.typedefs import Handler
 
 from deployserver.api import keys
 from deployserver.api.deployments import record_deployment
+from deployserver.api.events import follow_deployments
 from deployserver.api.expectations import ask_for_body
 from deployserver.api.health import health, live
 from deployserver.api.middleware import request_middleware
 from deployserver.api.proxies import Proxies
+from deployserver.api.reading import compare, read_current, read_deployment, read_frequency, read_history
 from deployserver.api.request_ids import RequestIds
 from deployserver.audit import RefusalAudit
 from deployserver.authentication import Authenticator
 from deployserver.clock import Clock, now
+from deployserver.comparison import Comparison
 from deployserver.deployments import Deployments
+from deployserver.frequency import Frequency
 from deployserver.health import Health
+from deployserver.history import History
+from deployserver.installations import Installations
 from deployserver.key_usage import KeyUsage
+from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.passwords import Passwords
 from deployserver.settings import Settings
-from deployserver.storage import DeploymentWriter, database
+from deployserver.storage import DeploymentWriter, Indexer, database
+from deployserver.viewing import Viewing
 
 
 class Route(NamedTuple):
@@ -44,6 +53,12 @@ class Route(NamedTuple):
 
 ROUTES = (
     Route(hdrs.METH_POST, "/api/package-deployment/", record_deployment),
+    Route(hdrs.METH_GET, "/api/deployments", read_history),
+    Route(hdrs.METH_GET, "/api/deployments/current", read_current),
+    Route(hdrs.METH_GET, "/api/deployments/compare", compare),
+    Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
+    Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
+    Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
     Route(hdrs.METH_GET, "/health/live", live, public=True),
@@ -59,6 +74,8 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
     )
     app[keys.PUBLIC] = frozenset(route.handler for route in ROUTES if route.public)
     app[keys.SETTINGS] = settings
+    app[keys.CLOCK] = clock
+    app[keys.STOPPING] = asyncio.Event()
     app[keys.PROXIES] = Proxies(settings.server.trusted_proxies)
     app[keys.REQUEST_IDS] = RequestIds()
     app[keys.REQUEST_LOG] = RequestLog()
@@ -75,10 +92,18 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             access = await stack.enter_async_context(LiveAccess(store))
             usage = await stack.enter_async_context(KeyUsage(store))
             writer = await stack.enter_async_context(DeploymentWriter(store.add_deployments, settings.limits.queue))
+            await stack.enter_async_context(Indexer(store, lambda: writer.busy))
             passwords = Passwords()
             stack.callback(passwords.close)
             app[keys.REFUSALS] = await stack.enter_async_context(RefusalAudit(store, clock))
             app[keys.AUTHENTICATOR] = Authenticator(access, passwords, usage, settings.security, clock)
+            app[keys.ACCESS] = access
+            app[keys.VIEWING] = viewing = Viewing(access, store, clock)
+            app[keys.HISTORY] = History(viewing)
+            app[keys.INSTALLATIONS] = Installations(viewing)
+            app[keys.COMPARISON] = Comparison(viewing)
+            app[keys.FREQUENCY] = Frequency(viewing)
+            app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))
             app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)
             app[keys.HEALTH] = health_check = Health(store, writer)
             stack.push_async_callback(health_check.close)
@@ -89,10 +114,12 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
 
 
 def _add_route(router: web.UrlDispatcher, base: str, route: Route) -> None:
-    """Add the usual spellings, which are found at once, and a pattern for all others."""
-    path = route.path.rstrip("/")
-    pattern = "{path:(?i:" + re.escape((base + path)[1:]) + ")/?}"
-    for spelling in (f"{base}{path}/", f"{base}{path}", f"/{pattern}"):
+    """Add the usual spellings, which are found at once, and a pattern for all others; ``{id}`` stands for a number."""
+    path = base + route.path.rstrip("/")
+    parts = path[1:].split("{id}")
+    names = [f"{{part{number}:(?i:{re.escape(part)})}}" if part else "" for number, part in enumerate(parts)]
+    spellings = [f"{path}/", path] if len(parts) == 1 and path else []
+    for spelling in (*spellings, f"/{'{id:[0-9]+}'.join(names)}{{end:/?}}"):
         resource = router.add_resource(spelling)
         resource.add_route(route.method, route.handler, expect_handler=ask_for_body)
         if route.method == hdrs.METH_GET:

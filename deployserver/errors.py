@@ -119,6 +119,16 @@ class QueueFull(StoreUnavailable):
         super().__init__("The deployment was not stored: too many others are waiting to be written.")
 
 
+class NotAcceptable(DeployServerError):
+    """The client accepts none of the media types that there are."""
+
+    status = 406
+    title = "Not acceptable"
+
+    def __init__(self, media_types: Sequence[str]) -> None:
+        super().__init__(f"The Accept header names none of {', '.join(media_types)}; add ?format= to choose one.")
+
+
 class Conflict(DeployServerError):
     """What is to be made exists already, or what is to be removed is in use."""
 
@@ -127,7 +137,7 @@ class Conflict(DeployServerError):
 
 
 class NotFound(DeployServerError):
-    """A key, user or privilege entry that was named does not exist."""
+    """A key, user, privilege entry or deployment that was named does not exist."""
 
     status = 404
     title = "Not found"

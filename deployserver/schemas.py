@@ -172,6 +172,32 @@ def deployment_json(deployment: Deployment) -> str:
     )
 
 
+DEPLOYMENT_COLUMNS: tuple[str, ...] = (
+    "Id", "FeedName", "GroupName", "PackageName", "Version", "Target", "Application", "Description", "UserName", "Url",
+    "Date", "RecordedAt", "RecordedBy",
+)  # fmt: skip  # the order of the properties of a stored deployment
+
+
+def deployment_cells(deployment: Deployment) -> tuple[Any, ...]:
+    """Return the values of ``DEPLOYMENT_COLUMNS``, with dates as texts."""
+    row = deployment.row
+    return (
+        deployment.id,
+        deployment.feed_name,
+        row.group_name,
+        row.package_name,
+        row.version,
+        row.target,
+        row.application,
+        row.description,
+        row.user_name,
+        row.url,
+        format_date(row.date),
+        format_date(row.recorded_at),
+        row.recorded_by,
+    )
+
+
 def _is_host(ipv6: str | None, host: str | None) -> bool:
     if ipv6 is None:
         return any(character.isalnum() for character in host or "")

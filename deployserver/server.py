@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from deployserver.api import keys
 from deployserver.api.protocol import Protocol
 from deployserver.app import create_app
 from deployserver.errors import ConfigurationError
@@ -65,6 +66,7 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[s
             port = listener.sockets[0].getsockname()[1]
             yield _url(server, port, tls is not None)
         finally:
+            app[keys.STOPPING].set()
             listener.close()
             await _finish(manager, server.shutdown_timeout)
     finally:

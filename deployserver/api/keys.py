@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -10,11 +12,19 @@ from deployserver.api.proxies import Proxies
 from deployserver.api.request_ids import RequestIds
 from deployserver.audit import RefusalAudit
 from deployserver.authentication import Authenticator
+from deployserver.clock import Clock
+from deployserver.comparison import Comparison
 from deployserver.deployments import Deployments
+from deployserver.frequency import Frequency
 from deployserver.health import Health
+from deployserver.history import History
+from deployserver.installations import Installations
+from deployserver.live import Live
+from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.models import Caller
 from deployserver.settings import Settings
+from deployserver.viewing import Viewing
 
 PUBLIC: web.AppKey[frozenset[Handler]] = web.AppKey("public", frozenset)
 SETTINGS = web.AppKey("settings", Settings)
@@ -25,6 +35,15 @@ REFUSALS = web.AppKey("refusals", RefusalAudit)
 REQUEST_IDS = web.AppKey("request_ids", RequestIds)
 REQUEST_LOG = web.AppKey("request_log", RequestLog)
 HEALTH = web.AppKey("health", Health)
+CLOCK: web.AppKey[Clock] = web.AppKey("clock")
+STOPPING = web.AppKey("stopping", asyncio.Event)
+ACCESS = web.AppKey("access", LiveAccess)
+VIEWING = web.AppKey("viewing", Viewing)
+HISTORY = web.AppKey("history", History)
+INSTALLATIONS = web.AppKey("installations", Installations)
+COMPARISON = web.AppKey("comparison", Comparison)
+FREQUENCY = web.AppKey("frequency", Frequency)
+LIVE = web.AppKey("live", Live)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 ADDRESS = web.RequestKey("address", str)

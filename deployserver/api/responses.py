@@ -8,6 +8,9 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from deployserver.api import keys
+from deployserver.api.accept import wants_json
+from deployserver.api.request_ids import HEADER
 from deployserver.errors import DeployServerError, InvalidRequest, StoreUnavailable, TooManyFailures
 
 SERVER = "deployserver"
@@ -21,6 +24,14 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def json_response(text: str, status: int = 200) -> web.Response:
     """Answer with JSON that has been encoded."""
     return web.Response(body=text.encode(), status=status, headers=_JSON_HEADERS)
+
+
+async def begin(request: web.Request, response: web.StreamResponse) -> bool:
+    """Send the headers of an answer that goes on for a while; False if nothing is to follow them."""
+    response.headers[HEADER] = request[keys.REQUEST_ID]
+    response.headers[hdrs.SERVER] = SERVER
+    await response.prepare(request)
+    return request.method != hdrs.METH_HEAD
 
 
 def text_response(text: str, status: int = 200) -> web.Response:
@@ -52,28 +63,6 @@ def problem_response(
         status=status,
         headers={hdrs.CONTENT_TYPE: "application/problem+json; charset=utf-8"},
     )
-
-
-def wants_json(accept: str) -> bool:
-    """Tell whether an Accept header names JSON and does not prefer plain text."""
-    qualities = {"json": 0.0, "text": 0.0}
-    for entry in accept.lower().split(","):
-        media_type, *parameters = (part.strip() for part in entry.split(";"))
-        kind = "json" if media_type.endswith(("/json", "+json")) else "text" if media_type == "text/plain" else None
-        if kind is not None:
-            qualities[kind] = max(qualities[kind], _quality(parameters))
-    return qualities["json"] > 0 and qualities["json"] >= qualities["text"]
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def _text(error: DeployServerError) -> str:
