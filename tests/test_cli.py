@@ -24,6 +24,7 @@ from deployserver import __version__, cli
 from deployserver.cli.output import print_rows
 from deployserver.passwords import hash_password
 
+MIGRATIONS = sorted(file.stem for file in (Path(__file__).parents[1] / "migrations" / "sqlite").glob("*.sql"))
 KEY = "a-key-given-by-hand-0123456789"
 RECORDING = "Feeds_DownloadPackage"
 
@@ -256,10 +257,10 @@ def test_the_environment_beats_the_file(made: Run, tmp_path: Path, monkeypatch: 
 def test_migrate_makes_the_database_once(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     check = run("migrate", "--check")
-    assert (check.code, check.out) == (3, f"{path}: to be applied: 0001_initial.\n")
-    assert run("migrate", "--check", "--json").json == {"applied": [], "pending": ["0001_initial"]}
+    assert (check.code, check.out) == (3, f"{path}: to be applied: {', '.join(MIGRATIONS)}.\n")
+    assert run("migrate", "--check", "--json").json == {"applied": [], "pending": MIGRATIONS}
     assert not path.exists()
-    assert run("migrate").out == f"{path}: applied 0001_initial.\n"
+    assert run("migrate").out == f"{path}: applied {', '.join(MIGRATIONS)}.\n"
     assert run("migrate").out == f"{path}: nothing to apply.\n"
     assert run("migrate", "--json").json["pending"] == []
     check = run("migrate", "--check")
@@ -286,7 +287,7 @@ def test_config_check_says_whether_the_server_could_start(run: Run, file: Path, 
         "file": str(file),
         "database": str(path),
         "exists": False,
-        "pending": ["0001_initial"],
+        "pending": MIGRATIONS,
     }
     assert not path.exists()
     run("migrate")
@@ -788,7 +789,7 @@ def test_serve_makes_its_database_serves_and_stops_when_told(file: Path, number:
     assert (process.returncode, out) == (0, "")
     messages = [json.loads(line)["message"] for line in "".join([*log, err]).splitlines()]
     assert messages[0] == f"configuration: {file}"
-    assert messages[1] == f"database {file.parent / 'test.db'} migrated: 0001_initial"
+    assert messages[1] == f"database {file.parent / 'test.db'} migrated: {', '.join(MIGRATIONS)}"
     assert messages[-1] == "stopped"
 
 
