@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import MultiDict
 
 from deployserver.api.body import Fields
 from deployserver.api.proxies import Proxies
@@ -13,12 +14,14 @@ from deployserver.authentication import Authenticator
 from deployserver.deployments import Deployments
 from deployserver.health import Health
 from deployserver.logs import RequestLog
-from deployserver.models import Caller
+from deployserver.models import Caller, Session
+from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 
 PUBLIC: web.AppKey[frozenset[Handler]] = web.AppKey("public", frozenset)
 SETTINGS = web.AppKey("settings", Settings)
 PROXIES = web.AppKey("proxies", Proxies)
+SESSIONS = web.AppKey("sessions", Sessions)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 DEPLOYMENTS = web.AppKey("deployments", Deployments)
 REFUSALS = web.AppKey("refusals", RefusalAudit)
@@ -29,4 +32,8 @@ HEALTH = web.AppKey("health", Health)
 REQUEST_ID = web.RequestKey("request_id", str)
 ADDRESS = web.RequestKey("address", str)
 FIELDS = web.RequestKey("fields", Fields)
+FORM: web.RequestKey[MultiDict[str]] = web.RequestKey("form", MultiDict)
+"""All fields of what one of our own pages sent."""
 CALLER = web.RequestKey("caller", Caller)
+SESSION = web.RequestKey("session", Session)
+"""Only there for who is signed in to the web pages."""
