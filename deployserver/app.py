@@ -33,7 +33,10 @@ from deployserver.key_usage import KeyUsage
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.pages.entrance import entrance
+from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
 from deployserver.passwords import Passwords
+from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.storage import DeploymentWriter, Indexer, database
 from deployserver.viewing import Viewing
@@ -42,13 +45,15 @@ from deployserver.viewing import Viewing
 class Route(NamedTuple):
     """A method and path; the path matches in any letter case, with and without a last slash, and never redirects.
 
-    A ``public`` route is for everybody, and no credential is looked at.
+    A ``public`` route is for everybody, and no credential is looked at. A ``page`` is for people with a browser: see
+    ``pages/entrance.py``.
     """
 
     method: str
     path: str
     handler: Handler
     public: bool = False
+    page: bool = False
 
 
 ROUTES = (
@@ -62,6 +67,9 @@ ROUTES = (
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
     Route(hdrs.METH_GET, "/health/live", live, public=True),
+    Route(hdrs.METH_GET, "/sign-in", sign_in_form, public=True, page=True),
+    Route(hdrs.METH_POST, "/sign-in", sign_in, public=True, page=True),
+    Route(hdrs.METH_POST, "/sign-out", sign_out, public=True, page=True),
 )
 
 
@@ -72,14 +80,18 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
         client_max_size=settings.limits.body_bytes,
         handler_args={"auto_decompress": False},  # api/compression.py sees to it
     )
-    app[keys.PUBLIC] = frozenset(route.handler for route in ROUTES if route.public)
+    routes = [
+        route._replace(handler=entrance(route.handler, public=route.public)) if route.page else route
+        for route in ROUTES
+    ]
+    app[keys.PUBLIC] = frozenset(route.handler for route in routes if route.public or route.page)
     app[keys.SETTINGS] = settings
     app[keys.CLOCK] = clock
     app[keys.STOPPING] = asyncio.Event()
     app[keys.PROXIES] = Proxies(settings.server.trusted_proxies)
     app[keys.REQUEST_IDS] = RequestIds()
     app[keys.REQUEST_LOG] = RequestLog()
-    for route in ROUTES:
+    for route in routes:
         for base in dict.fromkeys(("", settings.server.base_path)):
             _add_route(app.router, base, route)
 
@@ -96,7 +108,11 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             passwords = Passwords()
             stack.callback(passwords.close)
             app[keys.REFUSALS] = await stack.enter_async_context(RefusalAudit(store, clock))
-            app[keys.AUTHENTICATOR] = Authenticator(access, passwords, usage, settings.security, clock)
+            app[keys.AUTHENTICATOR] = authenticator = Authenticator(access, passwords, usage, settings.security, clock)
+            hours = settings.security.session_hours
+            app[keys.SESSIONS] = await stack.enter_async_context(
+                Sessions(store, access, authenticator, usage, hours, clock)
+            )
             app[keys.ACCESS] = access
             app[keys.VIEWING] = viewing = Viewing(access, store, clock)
             app[keys.HISTORY] = History(viewing)

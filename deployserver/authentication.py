@@ -14,6 +14,8 @@ from deployserver.models import ApiKey, Caller
 from deployserver.passwords import Passwords
 from deployserver.settings import SecuritySettings
 
+_UNKNOWN_KEY = "The API key is not valid: it is unknown or has been revoked."
+
 KEY_USER = "api"
 """The user name with which Basic authentication carries an API key as its password."""
 
@@ -50,9 +52,10 @@ class Authenticator:
         self._checking = asyncio.Lock()
         self._lockout = Lockout(settings.lockout_failures, settings.lockout_seconds)
 
-    async def identify(self, credential: Credential | None, address: str) -> Caller:
+    async def identify(self, credential: Credential | None, address: str, *, signing_in: bool = False) -> Caller:
         """Return who calls from ``address``; without a credential, Anonymous.
 
+        Somebody ``signing_in`` to the web pages may use their password whatever ``[security] pseudo_keys`` says.
         Raises InvalidCredential if the credential is wrong, expired or revoked, and TooManyFailures.
         """
         access = self._access.current
@@ -67,19 +70,18 @@ class Authenticator:
             if key is not None:
                 return self._with_key(key, address)
             if not colon:
-                return await self._refuse(address, "The API key is not valid: it is unknown or has been revoked.")
+                return await self._refuse(address, _UNKNOWN_KEY)
             credential = Credential(password, user)
+        if not (self._pseudo_keys or signing_in):
+            return await self._refuse(address, "User names and passwords are not accepted here; send an API key.")
         return await self._with_password(credential.user or "", credential.secret, address)
 
     def _with_key(self, key: ApiKey, address: str) -> Caller:
         now = self._clock()
         actor = f"API key {key.id}"
-        if key.revoked_at is not None:
+        if not key.works_at(now):
             self._lockout.require_open(address, None)
-            raise InvalidCredential("The API key is not valid: it is unknown or has been revoked.", actor=actor)
-        if key.expires_at is not None and key.expires_at <= now:
-            self._lockout.require_open(address, None)
-            raise InvalidCredential("The API key has expired.", actor=actor)
+            raise InvalidCredential("The API key has expired." if key.revoked_at is None else _UNKNOWN_KEY, actor=actor)
         if not key.hint:  # only a key given by hand can be guessed
             self._lockout.require_open(address, actor)
             self._lockout.succeeded(address, actor)
@@ -87,8 +89,6 @@ class Authenticator:
         return self._access.current.key_caller(key)
 
     async def _with_password(self, name: str, password: str, address: str) -> Caller:
-        if not self._pseudo_keys:
-            return await self._refuse(address, "User names and passwords are not accepted here; send an API key.")
         user = self._access.current.user(name)
         if user is None or not self._passwords.remembers(user, password):
             async with self._checking:  # one at a time, so that each counts before the next is looked at

@@ -89,6 +89,19 @@ class TooManyFailures(Refused):
         )
 
 
+class ForeignOrigin(Refused):
+    """A page of another site, or something that may be one, made a browser send what only our own pages may."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This may only be sent from this server's own pages: the Sec-Fetch-Site, Origin or Referer header names "
+            "another site, or has been left out. Behind a reverse proxy, name the proxy in [server] "
+            "trusted_proxies, so that the address people use is known here.",
+            actor="unknown",
+            reason="sent from another site",
+        )
+
+
 class FeedNotFound(DeployServerError):
     """No feed has the name or alternate name that was asked for."""
 

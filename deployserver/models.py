@@ -59,6 +59,10 @@ class ApiKey:
     revoked_at: int | None
     last_used_at: int | None
 
+    def works_at(self, time: int) -> bool:
+        """Tell whether the key is neither revoked nor, at ``time``, expired."""
+        return self.revoked_at is None and (self.expires_at is None or time < self.expires_at)
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -93,6 +97,41 @@ class Caller:
     recorded_by: str
     key: ApiKey | None = None
     user: User | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it is nobody in particular who is calling."""
+        return self.key is None and self.user is None
+
+
+class SessionRow(NamedTuple):
+    """A sign-in to the web pages as the database keeps it: by a user's password, or by an API key."""
+
+    digest: bytes
+    user_id: int | None
+    api_key_id: int | None
+    password_fingerprint: bytes | None
+    created_at: int
+    expires_at: int
+    last_seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A sign-in to the web pages that is still good; ``expires_at`` is when it ends at the latest."""
+
+    caller: Caller
+    expires_at: int
+
+    @property
+    def name(self) -> str:
+        """The name of the user or key; ``API`` for a key without one."""
+        return self.caller.name
+
+    @property
+    def kind(self) -> str:
+        """What was signed in with: ``user``, ``system key``, ``feed key`` or ``personal key``."""
+        return "user" if self.caller.key is None else f"{self.caller.key.kind} key"
 
 
 class Submission(NamedTuple):
@@ -138,7 +177,7 @@ class Deployment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One administrative change, or one kind of refused call from one address within a minute (``count`` of them)."""
+    """One administrative change, or refused calls or sign-ins of one kind from one address in a minute (``count``)."""
 
     id: int
     at: int

@@ -74,7 +74,10 @@ class SecuritySettings:
     """Who may try, and how often."""
 
     pseudo_keys: bool = _option(
-        "true", values.boolean, "Whether a user's own name and password are accepted in place of an API key."
+        "true",
+        values.boolean,
+        "Whether a user's own name and password are accepted in place of an API key. The sign-in page takes them "
+        "regardless.",
     )
     lockout_failures: int = _option(
         "20",
@@ -84,6 +87,11 @@ class SecuritySettings:
     )
     lockout_seconds: int = _option(
         "300", values.integer(1), "Seconds that failures are remembered, and that an address is refused for."
+    )
+    session_hours: int = _option(
+        "12",
+        values.integer(1, 8760),
+        "Hours after which a sign-in to the web pages ends; not used for a quarter of them, it ends sooner.",
     )
 
 

@@ -28,6 +28,7 @@ from deployserver.passwords import hash_password
 from deployserver.storage import SQLiteDatabase
 from deployserver.storage.migrator import migration_state
 
+MIGRATIONS = sorted(file.stem for file in (Path(__file__).parents[1] / "migrations" / "sqlite").glob("*.sql"))
 KEY = "a-key-given-by-hand-0123456789"
 MIGRATIONS = list(migration_state(Path("no such file")).pending)
 RECORDING = "Feeds_DownloadPackage"

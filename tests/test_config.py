@@ -251,6 +251,7 @@ BAD_VALUES = [
     ("security", "lockout_failures", "-1", "is -1; it must be a whole number of 0 or more"),
     ("security", "lockout_failures", "1.5", "is '1.5'; it must be a whole number of 0 or more"),
     ("security", "lockout_seconds", "0", "is 0; it must be a whole number of 1 or more"),
+    ("security", "session_hours", "0", "is 0; it must be a whole number from 1 to 8760"),
     ("limits", "body_bytes", "1M", "is '1M'; it must be a whole number of 1 or more"),
     ("limits", "body_timeout", "0", "is 0; it must be a number of 1 or more"),
     ("limits", "queue", "0", "is 0; it must be a whole number of 1 or more"),

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import aiohttp
 from aiohttp import hdrs, web
+from multidict import MultiDict
 
 from deployserver.api.compression import decompressed
 from deployserver.api.encodings import decode, without_byte_order_mark
@@ -52,19 +53,30 @@ async def read_fields(request: web.Request, timeout: float) -> Fields:  # noqa: 
     many seconds the body may take to arrive.
     """
     body = await _read(request, timeout)
-    content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
-    if len(content_type) > _LONGEST_CONTENT_TYPE:
-        raise MalformedBody(f"The content type has more than {_LONGEST_CONTENT_TYPE} characters.")
-    return parse_fields(body, content_type)
+    return parse_fields(body, _content_type(request))
+
+
+async def read_form(request: web.Request, timeout: float) -> MultiDict[str]:  # noqa: ASYNC109 - see read_fields
+    """Read the body of a request that one of our own pages sent: all its fields, by their names as written.
+
+    Raises MalformedBody, also for what is no form, and BodyTooLarge.
+    """
+    body = await _read(request, timeout)
+    if not body:  # a form without fields, whatever its type
+        return MultiDict()
+    media_type, charset, boundary = parse_content_type(_content_type(request))
+    if media_type == MULTIPART:
+        return MultiDict(_part_pairs(body, boundary))
+    if media_type in (FORM, ""):
+        return MultiDict(_form_pairs(body, charset))
+    raise MalformedBody(f"A body of type {media_type} cannot be read. Send {FORM} or {MULTIPART}.")
 
 
 def parse_fields(body: bytes, content_type: str) -> Fields:
     """Return the fields of a body; see ``read_fields``."""
     media_type, charset, boundary = parse_content_type(content_type)
     if media_type == MULTIPART:
-        if boundary is None:
-            raise MalformedBody(f"The content type is {MULTIPART} but names no boundary.")
-        return _fields(((name, decode(value, charset)) for name, value, charset in parts(body, boundary)), "key")
+        return _fields(_part_pairs(body, boundary), "key")
     if body[:1] in _MARKS_START and (unmarked := without_byte_order_mark(body)) is not body:
         body, charset = unmarked, None
     is_json = body[:1] in _JSON_STARTS and body.lstrip(_WHITE_SPACE).startswith(b"{")
@@ -121,6 +133,21 @@ async def _read_slowly(request: web.Request, timeout: float) -> bytes:  # noqa: 
         raise MalformedBody("The body cannot be read: its chunks are broken.") from error
     except OSError as error:
         raise MalformedBody("The connection was closed before the body was complete.") from error
+
+
+def _content_type(request: web.Request) -> str:
+    content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
+    if len(content_type) > _LONGEST_CONTENT_TYPE:
+        raise MalformedBody(f"The content type has more than {_LONGEST_CONTENT_TYPE} characters.")
+    return content_type
+
+
+def _part_pairs(body: bytes, boundary: str | None) -> Iterator[tuple[str, str]]:
+    """Yield names and values of a multipart form."""
+    if boundary is None:
+        raise MalformedBody(f"The content type is {MULTIPART} but names no boundary.")
+    for name, value, charset in parts(body, boundary):
+        yield name, decode(value, charset)
 
 
 def _form_pairs(body: bytes, charset: str | None) -> Iterator[tuple[str, str]]:

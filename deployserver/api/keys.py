@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import MultiDict
 
 from deployserver.api.body import Fields
 from deployserver.api.proxies import Proxies
@@ -22,13 +23,15 @@ from deployserver.installations import Installations
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
-from deployserver.models import Caller
+from deployserver.models import Caller, Session
+from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.viewing import Viewing
 
 PUBLIC: web.AppKey[frozenset[Handler]] = web.AppKey("public", frozenset)
 SETTINGS = web.AppKey("settings", Settings)
 PROXIES = web.AppKey("proxies", Proxies)
+SESSIONS = web.AppKey("sessions", Sessions)
 AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 DEPLOYMENTS = web.AppKey("deployments", Deployments)
 REFUSALS = web.AppKey("refusals", RefusalAudit)
@@ -48,4 +51,8 @@ LIVE = web.AppKey("live", Live)
 REQUEST_ID = web.RequestKey("request_id", str)
 ADDRESS = web.RequestKey("address", str)
 FIELDS = web.RequestKey("fields", Fields)
+FORM: web.RequestKey[MultiDict[str]] = web.RequestKey("form", MultiDict)
+"""All fields of what one of our own pages sent."""
 CALLER = web.RequestKey("caller", Caller)
+SESSION = web.RequestKey("session", Session)
+"""Only there for who is signed in to the web pages."""

@@ -16,9 +16,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "audit",
         parents=[common],
-        help="list administrative changes and refused calls",
-        description="Lists who changed feeds, keys, users and privileges, and which calls were refused, newest first. "
-        "Refused calls that are alike share a row for each minute; count says how many they were.",
+        help="list administrative changes, sign-ins and refused calls",
+        description="Lists who changed feeds, keys, users and privileges, who signed in to the web pages or out, and "
+        "which calls were refused, newest first. Sign-ins and refused calls that are alike share a row for each "
+        "minute; count says how many they were.",
     )
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="how many entries at most (default 50)")
     add_json_option(parser)

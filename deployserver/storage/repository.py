@@ -1,4 +1,4 @@
-"""Feeds, keys, users, privileges and the audit, as rows in and models out; the SQL is in ``queries/*.sql``."""
+"""Feeds, keys, users, privileges, sessions and the audit: rows in, models out; the SQL is in ``queries/*.sql``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, cast
 import aiosql
 import aiosqlite
 
-from deployserver.models import ApiKey, AuditEntry, Feed, KeyKind, PrivilegeEntry, User
+from deployserver.models import ApiKey, AuditEntry, Feed, KeyKind, PrivilegeEntry, SessionRow, User
 
 
 class Repository:
@@ -182,6 +182,29 @@ class Repository:
     async def remove_privilege(self, privilege_id: int) -> None:
         """Remove a grant or denial."""
         await self._sql.remove_privilege(self._connection, id=privilege_id)
+
+    # Sessions
+
+    async def session(self, digest: bytes) -> SessionRow | None:
+        """Return the session whose token has this digest."""
+        rows = await self._all("session", digest=digest)
+        return SessionRow(*rows[0]) if rows else None
+
+    async def add_session(self, row: SessionRow) -> None:
+        """Add a session. One of a user or key that is gone makes the transaction end with RowRejected."""
+        await self._sql.add_session(self._connection, **row._asdict())
+
+    async def session_seen(self, digest: bytes, at: int) -> None:
+        """Note when a session was last used."""
+        await self._sql.session_seen(self._connection, digest=digest, at=at)
+
+    async def end_session(self, digest: bytes) -> None:
+        """Remove a session."""
+        await self._sql.end_session(self._connection, digest=digest)
+
+    async def sweep_sessions(self, now: int, unused_since: int) -> None:
+        """Remove the sessions that have expired or were not used after ``unused_since``."""
+        await self._sql.sweep_sessions(self._connection, now=now, unused_since=unused_since)
 
     # What servers watch, and what is kept about changes
 
