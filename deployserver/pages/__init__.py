@@ -1,1 +1,1 @@
-"""The web pages, for people with a browser."""
+"""The web pages: templates, charts and static files, rendered on the server; they work without JavaScript."""
