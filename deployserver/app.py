@@ -33,7 +33,9 @@ from deployserver.key_usage import KeyUsage
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.pages.assets import static_asset
 from deployserver.pages.entrance import entrance
+from deployserver.pages.rendering import set_up_pages
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
 from deployserver.passwords import Passwords
 from deployserver.sessions import Sessions
@@ -64,6 +66,7 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
+    Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
     Route(hdrs.METH_GET, "/health/live", live, public=True),
@@ -71,6 +74,9 @@ ROUTES = (
     Route(hdrs.METH_POST, "/sign-in", sign_in, public=True, page=True),
     Route(hdrs.METH_POST, "/sign-out", sign_out, public=True, page=True),
 )
+
+
+_VARIABLES = {"{id}": "{id:[0-9]+}", "{name}": "{name:[A-Za-z0-9._-]+}"}
 
 
 def create_app(settings: Settings, clock: Clock = now) -> web.Application:
@@ -94,6 +100,8 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
     for route in routes:
         for base in dict.fromkeys(("", settings.server.base_path)):
             _add_route(app.router, base, route)
+
+    set_up_pages(app, settings.server.base_path, clock)
 
     async def services(app: web.Application) -> AsyncIterator[None]:
         """Start from the database upwards, and stop in the other order: what is queued is written before it closes."""
@@ -130,12 +138,12 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
 
 
 def _add_route(router: web.UrlDispatcher, base: str, route: Route) -> None:
-    """Add the usual spellings, which are found at once, and a pattern for all others; ``{id}`` stands for a number."""
+    """Add the usual spellings, which are found at once, and a pattern for all others."""
     path = base + route.path.rstrip("/")
-    parts = path[1:].split("{id}")
-    names = [f"{{part{number}:(?i:{re.escape(part)})}}" if part else "" for number, part in enumerate(parts)]
-    spellings = [f"{path}/", path] if len(parts) == 1 and path else []
-    for spelling in (*spellings, f"/{'{id:[0-9]+}'.join(names)}{{end:/?}}"):
+    parts = [part for part in re.split(r"(\{\w+\})", path[1:]) if part]
+    pattern = [_VARIABLES.get(part) or f"{{part{number}:(?i:{re.escape(part)})}}" for number, part in enumerate(parts)]
+    spellings = [f"{path}/", path] if len(parts) == 1 else []
+    for spelling in (*spellings, f"/{''.join(pattern)}{{end:/?}}"):
         resource = router.add_resource(spelling)
         resource.add_route(route.method, route.handler, expect_handler=ask_for_body)
         if route.method == hdrs.METH_GET:
