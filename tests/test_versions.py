@@ -288,6 +288,9 @@ def test_univers_agrees_where_it_is_right(feed_type: str, data: st.DataObject) -
 
 
 def test_the_libraries_are_not_imported_before_they_are_needed() -> None:
-    code = "import sys, deployserver.versions; print(*{'univers', 'packaging'} & {*sys.modules})"
+    code = (
+        "import sys, deployserver.versions, deployserver.purls;"
+        "print(*{'univers', 'packageurl', 'packaging'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
