@@ -56,7 +56,7 @@ async def newest(
     else:
         ids = _by_key(parameters, source, conditions, before, limit)
     rows = await connection.execute_fetchall(
-        f"{RECORD} FROM (SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id "
+        f"{RECORD} FROM ({ids}) AS found CROSS JOIN deployments AS d ON d.id = found.id "
         f"{_INSTALLATION} {NAMES} {_NEWEST_FIRST} LIMIT {limit}",
         parameters.values,
     )
@@ -95,7 +95,7 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int
     parameters = Parameters()
     wanted = conditions.all(parameters)
     if source is not None:
-        statement = f"SELECT count(DISTINCT id) FROM ({of_source(parameters, source, conditions)})"
+        statement = f"SELECT count(*) FROM ({of_source(parameters, source, conditions)})"
     elif wanted:
         statement = f"SELECT count(*) FROM deployments AS d {_INSTALLATION} {where(wanted)}"
     else:
@@ -148,7 +148,7 @@ def among_few(
 
 
 def of_source(parameters: Parameters, source: Source, conditions: Conditions) -> str:
-    """Return a query for ids and dates of all records of the source that meet the conditions; an id may come twice."""
+    """Return a query for ids and dates of all records of the source that meet the conditions."""
     wanted = conditions.all(parameters)
     if source.table == "deployments" and not conditions.of_records:
         # Its keys are just the installations that are asked for, and the index has the dates.
@@ -168,7 +168,7 @@ def of_source(parameters: Parameters, source: Source, conditions: Conditions) ->
             f"{where([_UNINDEXED, *wanted])}"
         )
     ids = among_few(parameters, source, conditions, None, None)
-    return f"SELECT d.id, d.date FROM (SELECT DISTINCT id FROM ({ids})) AS f CROSS JOIN deployments AS d ON d.id = f.id"
+    return f"SELECT d.id, d.date FROM ({ids}) AS f CROSS JOIN deployments AS d ON d.id = f.id"
 
 
 def _by_key(parameters: Parameters, source: Source, conditions: Conditions, before: Position | None, limit: int) -> str:
