@@ -298,7 +298,7 @@ def load_query(cls: type[Query], given: Mapping[str, list[str]]) -> dict[str, An
     for name, texts in given.items():
         known = schema.fields.get(name.lower())
         if known is None:
-            known_names = ", ".join(schema.fields)
+            known_names = ", ".join(schema.fields) or "none"
             errors[name] = [f"is no parameter here. Known are {known_names}."]
         elif isinstance(known, Names):
             values[name.lower()] = [*values.get(name.lower(), []), *texts]

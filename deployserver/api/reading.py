@@ -11,6 +11,7 @@ from deployserver import queries
 from deployserver.api import keys, tables
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.api.formats import (
+    TOTAL_COUNT,
     Item,
     Page,
     Table,
@@ -67,7 +68,8 @@ def ask(request: web.Request, schema: type[Query]) -> Question:
         if name.lower() not in _OF_CREDENTIALS:
             given.setdefault(name, []).append(value)
     query = load_query(schema, given)
-    return Question(query, request.app[keys.CLOCK](), choose_format(request, query.get("format")))
+    format_ = choose_format(request, query["format"]) if "format" in query else "json"
+    return Question(query, request.app[keys.CLOCK](), format_)
 
 
 async def read_history(request: web.Request) -> web.StreamResponse:
@@ -108,10 +110,10 @@ async def read_deployment(request: web.Request) -> web.StreamResponse:
     """Answer with one record."""
     ask(request, queries.Query)
     tag = await _tag(request)
-    if is_known(request, tag):
-        return _not_modified(tag)
     id_ = int(request.match_info["id"])
     deployment = await request.app[keys.HISTORY].record(request[keys.CALLER], id_)
+    if is_known(request, tag):
+        return _not_modified(tag)
     response = json_response(deployment_json(deployment))
     response.headers.update(_caching(tag))
     return response
@@ -188,6 +190,8 @@ async def _answer(
         return _not_modified(tag)
     headers = _caching(tag)
     if everything is not None and question.everything:
+        if question.query["count"]:
+            headers[TOTAL_COUNT] = str((await page()).total)
         return await stream_response(request, question.format, table, everything(), headers)
     response = page_response(request, question.format, table, await page())
     response.headers.update(headers)
