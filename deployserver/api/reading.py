@@ -129,15 +129,18 @@ async def compare(request: web.Request) -> web.StreamResponse:
             request[keys.CALLER], left, right, question.asked, question.query["difference"]
         )
 
-    return await _answer_list(request, question, "compare", tables.DIFFERENCES, differences)
+    return await _answer_list(
+        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place
+    )
 
 
 async def read_frequency(request: web.Request) -> web.StreamResponse:
     """Answer with the counts of all periods, the earliest first."""
     question = ask(request, queries.FrequencyQuery)
+    asked = question.asked
 
     async def page() -> Page[Any]:
-        return Page(await request.app[keys.FREQUENCY].per(request[keys.CALLER], question.asked, question.query["per"]))
+        return Page(await request.app[keys.FREQUENCY].per(request[keys.CALLER], asked, question.query["per"]))
 
     return await _answer(request, question, tables.PERIOD_COUNTS, page, None)
 
@@ -164,14 +167,19 @@ async def _answer_list(
     name: str,
     table: Table[Item],
     read: Callable[[], Awaitable[Sequence[Item]]],
+    place: Callable[[Item], tuple[str, str, str]],
 ) -> web.StreamResponse:
-    """Answer with a list that is short enough to be made at once, in pages all the same."""
-    (start,) = decode_cursor(name, question.query["cursor"], (int,)) or (0,)
+    """Answer with a list that is short enough to be made at once, in pages all the same.
+
+    The list is in the order of ``place``, which is where the next page goes on, whatever has come before it meanwhile.
+    """
+    after = decode_cursor(name, question.query["cursor"], (str, str, str))
 
     async def page() -> Page[Item]:
-        items = await read()
-        end = len(items) if question.everything else start + question.limit
-        return Page(items[start:end], encode_cursor(name, (end,)) if end < len(items) else None)
+        items = [item for item in await read() if after is None or place(item) > after]
+        if question.everything or len(items) <= question.limit:
+            return Page(items)
+        return Page(items[: question.limit], encode_cursor(name, place(items[question.limit - 1])))
 
     return await _answer(request, question, table, page, None)
 
