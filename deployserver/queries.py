@@ -22,6 +22,7 @@ GREATEST_LIMIT = 1000
 FORMATS = ("json", "ndjson", "csv")
 
 _MOST_NAMES = 100
+_LONGEST_PLAIN = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII | re.IGNORECASE)
 _LONGEST_AGO = 100 * 366 * 86_400
@@ -164,7 +165,7 @@ class Plain(fields.String):
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the text, or None where it is absent or empty. Raises ValidationError."""
-        return Text(4 * NAME_LENGTH).deserialize(value if isinstance(value, str) else "")
+        return Text(_LONGEST_PLAIN).deserialize(value if isinstance(value, str) else "")
 
 
 def _few(names: Any) -> None:
@@ -298,7 +299,7 @@ def load_query(cls: type[Query], given: Mapping[str, list[str]]) -> dict[str, An
     for name, texts in given.items():
         known = schema.fields.get(name.lower())
         if known is None:
-            known_names = ", ".join(schema.fields)
+            known_names = ", ".join(schema.fields) or "none"
             errors[name] = [f"is no parameter here. Known are {known_names}."]
         elif isinstance(known, Names):
             values[name.lower()] = [*values.get(name.lower(), []), *texts]

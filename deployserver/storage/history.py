@@ -161,6 +161,8 @@ def of_source(parameters: Parameters, source: Source, conditions: Conditions) ->
         indexed = conditions.of_time(parameters, "e.date")
         if conditions.feed_ids is not None:
             indexed.append(parameters.is_in("e.feed_id", conditions.feed_ids))
+        else:
+            indexed.append("e.feed_id IN (SELECT id FROM feeds)")  # the uses of a feed that was removed stay
         return (
             f"SELECT e.deployment_id AS id, e.date FROM ({parameters.table(source.keys)}) AS k "
             f"CROSS JOIN name_uses AS e ON e.name_id = k.value {where(indexed)} UNION ALL "
