@@ -76,7 +76,7 @@ ROUTES = (
 )
 
 
-_VARIABLES = {"{id}": "{id:[0-9]+}", "{name}": "{name:[A-Za-z0-9._-]+}"}
+_VARIABLES = {"{id}": "{id:[0-9]{1,19}}", "{name}": "{name:[A-Za-z0-9._-]+}"}
 
 
 def create_app(settings: Settings, clock: Clock = now) -> web.Application:

@@ -67,7 +67,8 @@ def ask(request: web.Request, schema: type[Query]) -> Question:
         if name.lower() not in _OF_CREDENTIALS:
             given.setdefault(name, []).append(value)
     query = load_query(schema, given)
-    return Question(query, request.app[keys.CLOCK](), choose_format(request, query.get("format")))
+    format_ = choose_format(request, query["format"]) if "format" in query else "json"
+    return Question(query, request.app[keys.CLOCK](), format_)
 
 
 async def read_history(request: web.Request) -> web.StreamResponse:
@@ -108,10 +109,10 @@ async def read_deployment(request: web.Request) -> web.StreamResponse:
     """Answer with one record."""
     ask(request, queries.Query)
     tag = await _tag(request)
-    if is_known(request, tag):
-        return _not_modified(tag)
     id_ = int(request.match_info["id"])
     deployment = await request.app[keys.HISTORY].record(request[keys.CALLER], id_)
+    if is_known(request, tag):
+        return _not_modified(tag)
     response = json_response(deployment_json(deployment))
     response.headers.update(_caching(tag))
     return response
