@@ -11,6 +11,7 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from deployserver.affected import Affected
 from deployserver.api import keys
 from deployserver.api.deployments import record_deployment
 from deployserver.api.events import follow_deployments
@@ -18,7 +19,7 @@ from deployserver.api.expectations import ask_for_body
 from deployserver.api.health import health, live
 from deployserver.api.middleware import request_middleware
 from deployserver.api.proxies import Proxies
-from deployserver.api.reading import compare, read_current, read_deployment, read_frequency, read_history
+from deployserver.api.reading import compare, read_affected, read_current, read_deployment, read_frequency, read_history
 from deployserver.api.request_ids import RequestIds
 from deployserver.audit import RefusalAudit
 from deployserver.authentication import Authenticator
@@ -63,6 +64,7 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments", read_history),
     Route(hdrs.METH_GET, "/api/deployments/current", read_current),
     Route(hdrs.METH_GET, "/api/deployments/compare", compare),
+    Route(hdrs.METH_GET, "/api/deployments/affected", read_affected),
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
@@ -125,6 +127,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.VIEWING] = viewing = Viewing(access, store, clock)
             app[keys.HISTORY] = History(viewing)
             app[keys.INSTALLATIONS] = Installations(viewing)
+            app[keys.AFFECTED] = Affected(viewing)
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 
 from deployserver import queries
+from deployserver.affected import Suspect
 from deployserver.api import keys, tables
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.api.formats import (
@@ -129,6 +130,19 @@ async def compare(request: web.Request) -> web.StreamResponse:
         )
 
     return await _answer_list(request, question, "compare", tables.DIFFERENCES, differences)
+
+
+async def read_affected(request: web.Request) -> web.StreamResponse:
+    """Answer with what now runs of a package and is in a range of versions."""
+    question = ask(request, queries.AffectedQuery)
+    query = question.query
+
+    async def suspects() -> Sequence[Suspect]:
+        return await request.app[keys.AFFECTED].find(
+            request[keys.CALLER], query["purl"], query["range"], question.asked
+        )
+
+    return await _answer_list(request, question, "affected", tables.SUSPECTS, suspects)
 
 
 async def read_frequency(request: web.Request) -> web.StreamResponse:
