@@ -20,6 +20,17 @@ class Suspect(NamedTuple):
     reason: str | None
 
     @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Where it comes in a list: by package and target, and then by feed and group."""
+        row = self.deployment.row
+        return (
+            row.package_name.casefold(),
+            row.target.casefold(),
+            self.deployment.feed_name,
+            (row.group_name or "").casefold(),
+        )
+
+    @property
     def affected(self) -> bool | None:
         """True, or None where it cannot be told."""
         return True if self.reason is None else None
@@ -63,7 +74,7 @@ class Affected:
             _suspect(deployment, ranges.get(types[deployment.feed_name]), types[deployment.feed_name])
             for deployment in found
         ]
-        return [suspect for suspect in suspects if suspect is not None]
+        return sorted((one for one in suspects if one is not None), key=lambda suspect: suspect.place)
 
     async def _packages(self, view: View, names: PackageNames, asked: Asked) -> Asked | None:
         """Return ``asked`` for the packages that may be meant, as they are recorded; None if there are none."""

@@ -131,7 +131,7 @@ async def compare(request: web.Request) -> web.StreamResponse:
         )
 
     return await _answer_list(
-        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place
+        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place, 3
     )
 
 
@@ -145,7 +145,9 @@ async def read_affected(request: web.Request) -> web.StreamResponse:
             request[keys.CALLER], query["purl"], query["range"], question.asked
         )
 
-    return await _answer_list(request, question, "affected", tables.SUSPECTS, suspects)
+    return await _answer_list(
+        request, question, "affected", tables.SUSPECTS, suspects, lambda suspect: suspect.place, 4
+    )
 
 
 async def read_frequency(request: web.Request) -> web.StreamResponse:
@@ -181,13 +183,14 @@ async def _answer_list(
     name: str,
     table: Table[Item],
     read: Callable[[], Awaitable[Sequence[Item]]],
-    place: Callable[[Item], tuple[str, str, str]],
+    place: Callable[[Item], tuple[str, ...]],
+    parts: int,
 ) -> web.StreamResponse:
     """Answer with a list that is short enough to be made at once, in pages all the same.
 
-    The list is in the order of ``place``, which is where the next page goes on, whatever has come before it meanwhile.
+    The list is in the order of ``place``, so many texts, which is where the next page goes on, whatever has come before it meanwhile.
     """
-    after = decode_cursor(name, question.query["cursor"], (str, str, str))
+    after = decode_cursor(name, question.query["cursor"], (str,) * parts)
 
     async def page() -> Page[Item]:
         items = [item for item in await read() if after is None or place(item) > after]
