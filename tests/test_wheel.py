@@ -40,10 +40,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_queries_migrations_and_types(wheel: Path) -> None:
+def test_the_wheel_holds_queries_migrations_pages_and_types(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "deployserver/migrations/sqlite/0001_initial.sql" in names
     assert "deployserver/storage/queries/access.sql" in names
+    assert "deployserver/pages/templates/parts/records.html" in names
+    assert "deployserver/pages/static/style.css" in names
     assert "deployserver/py.typed" in names
     assert [name for name in names if name.startswith(("tests/", "migrations/", "benchmarks/"))] == []
 

@@ -19,11 +19,15 @@ SAMPLE = {
 
 def powershell_call(public_url: str, record: Mapping[str, str] | None = None, key: str = "YOUR-KEY") -> str:
     """Return a call for PowerShell; it works in Windows PowerShell 5.1 as well."""
-    fields = "; ".join(f"{name}={_powershell(value)}" for name, value in {**SAMPLE, **(record or {})}.items())
-    return (
-        f"$data = @{{ {fields} }}\n"
-        f"Invoke-RestMethod -Method Post -Uri {_powershell(public_url + PATH)} -Body $data "
-        f"-Headers @{{ 'X-ApiKey'={_powershell(key)} }}"
+    fields = [f"  {name} = {_powershell(value)}" for name, value in {**SAMPLE, **(record or {})}.items()]
+    return "\n".join(
+        (
+            "$data = @{",
+            *fields,
+            "}",
+            f"Invoke-RestMethod -Method Post -Uri {_powershell(public_url + PATH)} `",
+            f"  -Headers @{{ 'X-ApiKey' = {_powershell(key)} }} -Body $data",
+        )
     )
 
 

@@ -62,7 +62,7 @@ def timeline_chart(
 
 
 def _lane(lane: Lane, top: int, scale: TimeScale) -> Iterator[Markup]:
-    yield element("text", title(lane.name), middle_ellipsis(lane.name, 44), x=0, y=top + 14, class_="name lane-name")
+    yield element("text", title(lane.name), middle_ellipsis(lane.name, 38), x=0, y=top + 14, class_="name lane-name")
     ends = [event.at for event in lane.events[1:]] + [scale.until]
     other = False
     previous = None

@@ -126,8 +126,8 @@
     for (const part of row.querySelectorAll("[data-text]")) {
       const text = String(record[part.dataset.text] ?? "");
       const long = part.classList.contains("description");
-      part.textContent = shorten(text, long ? 160 : 28);
-      if (long || text.length > 28) part.title = shorten(text, 300);
+      part.textContent = shorten(text, long ? 160 : 60);
+      if (text.length > 12) part.title = shorten(text, 300);
     }
     for (const time of row.querySelectorAll("[data-time]")) {
       time.dateTime = record[time.dataset.time];
