@@ -14,7 +14,7 @@ from deployserver.filters import RecordFilter, read_pattern
 INSTALLATION_COLUMNS = {"group": "group_id", "package": "package_id", "target": "target_id"}
 DEPLOYMENT_COLUMNS = {"version": "version_id", "application": "application_id", "user": "user_id"}
 
-_LAST_CHARACTER = "\U0010ffff"
+LAST_CHARACTER = "\U0010ffff"
 
 
 class Parameters:
@@ -81,12 +81,28 @@ class Conditions:
             for kind, column in DEPLOYMENT_COLUMNS.items()
             if kind in self.ids
         ]
-        if self.since is not None:
-            found.append(f"d.date >= {parameters.add(self.since)}")
-        if self.until is not None:
-            found.append(f"d.date <= {parameters.add(self.until)}")
+        found += self.of_time(parameters, "d.date")
         found += [_has_word(parameters, word) for word in self.words]
         return found
+
+    def of_time(self, parameters: Parameters, date: str) -> list[str]:
+        """Return the conditions on a date."""
+        found = []
+        if self.since is not None:
+            found.append(f"{date} >= {parameters.add(self.since)}")
+        if self.until is not None:
+            found.append(f"{date} <= {parameters.add(self.until)}")
+        return found
+
+    @property
+    def of_records(self) -> bool:
+        """Whether they ask for more of a deployment than its date."""
+        return bool(self.words) or not self.ids.keys().isdisjoint(DEPLOYMENT_COLUMNS)
+
+    @property
+    def only_uses(self) -> bool:
+        """Whether they ask for the uses of one kind of names, and for nothing else but feeds and dates."""
+        return not self.words and len(self.ids) == 1 and self.ids.keys() <= DEPLOYMENT_COLUMNS.keys()
 
     def all(self, parameters: Parameters) -> list[str]:
         """Return all conditions on a deployment ``d`` and its installation ``i``."""
@@ -122,7 +138,7 @@ async def _ids_of(connection: aiosqlite.Connection, kind: str, patterns: Iterabl
     found: set[int] = set()
     for key, is_prefix in map(read_pattern, patterns):
         if is_prefix:
-            condition, keys = "name_key >= ?2 AND name_key < ?3", (key, key + _LAST_CHARACTER)
+            condition, keys = "name_key >= ?2 AND name_key < ?3", (key, key + LAST_CHARACTER)
         else:
             condition, keys = "name_key = ?2", (key, "")
         rows = await connection.execute_fetchall(

@@ -8,7 +8,7 @@ import aiosqlite
 
 from deployserver.storage.conditions import Conditions, Parameters, where
 from deployserver.storage.history import NAMES, RECORD, StoredDeployment, among_few, deployments
-from deployserver.storage.sources import Source, find_source, since_source
+from deployserver.storage.sources import Source, find_source, since_source, until_source
 
 CurrentPosition = tuple[str, str, int]
 """A place among the installations: casefolded package and target, and the number of the installation before it."""
@@ -71,6 +71,9 @@ async def _found(
     if as_of is None and conditions.since is not None and not (source and source.few):
         recent = await since_source(connection, conditions.since)
         source = recent if recent.few else source
+    end = conditions.until if as_of is None else as_of
+    if end is not None and not (source and (source.few or source.table == "deployments")):
+        source = await until_source(connection, end) or source
     if source is not None and source.table == "deployments":
         return _by_installation(parameters, conditions, as_of, after, source)
     if source is not None and source.few and as_of is None:
@@ -87,7 +90,6 @@ def _by_installation(
 ) -> str:
     """Look at installations: those of the source, or all, in the order of the names until there are enough."""
     wanted = ["i.same_as IS NULL", *_after(parameters, after), *conditions.of_installation(parameters)]
-    of_deployment = conditions.of_deployment(parameters)
     if source is not None:
         records = (
             f"({parameters.table(source.keys)}) AS k CROSS JOIN installations AS i ON i.id = k.value "
@@ -101,11 +103,14 @@ def _by_installation(
             wanted.append(parameters.is_in("p.id", conditions.ids["package"]))
         records = "names AS p CROSS JOIN installations AS i ON i.package_id = p.id"
     latest = "i.latest_id" if as_of is None else _latest_until(parameters.add(as_of))
-    records += " CROSS JOIN names AS t ON t.id = i.target_id"
-    if of_deployment or as_of is not None:
+    if as_of is None:
+        wanted += conditions.of_time(parameters, "i.latest_date")
+    if conditions.of_records or as_of is not None:
         records += f" CROSS JOIN deployments AS d ON d.id = {latest}"
+        wanted += conditions.of_deployment(parameters)
         latest = "d.id"
-    return _selected(latest, records, [*wanted, *of_deployment])
+    records += " CROSS JOIN names AS t ON t.id = i.target_id"
+    return _selected(latest, records, wanted)
 
 
 def _by_record(parameters: Parameters, conditions: Conditions, after: CurrentPosition | None, source: Source) -> str:

@@ -26,6 +26,7 @@ CROSS JOIN names AS u ON u.id = d.user_id
 CROSS JOIN names AS r ON r.id = d.recorded_by_id
 """
 _INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
+_UNINDEXED = "d.id > (SELECT deployment_id FROM indexed)"
 _NEWEST_FIRST = "ORDER BY d.date DESC, d.id DESC"
 
 
@@ -93,13 +94,12 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int
     source = await find_source(connection, conditions)
     parameters = Parameters()
     wanted = conditions.all(parameters)
-    if source is not None and (not source.table or source.table == "deployments" or source.few):
-        ids = among_few(parameters, source, conditions, None, None)
-        statement = f"SELECT count(DISTINCT id) FROM ({ids})"
-    elif not wanted:
-        statement = "SELECT count(*) FROM deployments"
-    else:
+    if source is not None:
+        statement = f"SELECT count(DISTINCT id) FROM ({of_source(parameters, source, conditions)})"
+    elif wanted:
         statement = f"SELECT count(*) FROM deployments AS d {_INSTALLATION} {where(wanted)}"
+    else:
+        statement = "SELECT count(*) FROM deployments"
     ((number,),) = await connection.execute_fetchall(statement, parameters.values)
     return int(number)
 
@@ -147,6 +147,30 @@ def among_few(
     return f"{indexed} UNION ALL {_unindexed(wanted, order)}" if source.table == "name_uses" else indexed
 
 
+def of_source(parameters: Parameters, source: Source, conditions: Conditions) -> str:
+    """Return a query for ids and dates of all records of the source that meet the conditions; an id may come twice."""
+    wanted = conditions.all(parameters)
+    if source.table == "deployments" and not conditions.of_records:
+        # Its keys are just the installations that are asked for, and the index has the dates.
+        wanted = conditions.of_time(parameters, "d.date")
+        return (
+            f"SELECT d.id, d.date FROM ({parameters.table(source.keys)}) AS k "
+            f"CROSS JOIN deployments AS d ON d.installation_id = k.value {where(wanted)}"
+        )
+    if source.table == "name_uses" and conditions.only_uses:
+        indexed = conditions.of_time(parameters, "e.date")
+        if conditions.feed_ids is not None:
+            indexed.append(parameters.is_in("e.feed_id", conditions.feed_ids))
+        return (
+            f"SELECT e.deployment_id AS id, e.date FROM ({parameters.table(source.keys)}) AS k "
+            f"CROSS JOIN name_uses AS e ON e.name_id = k.value {where(indexed)} UNION ALL "
+            f"SELECT d.id, d.date FROM deployments AS d NOT INDEXED {_INSTALLATION} "
+            f"{where([_UNINDEXED, *wanted])}"
+        )
+    ids = among_few(parameters, source, conditions, None, None)
+    return f"SELECT d.id, d.date FROM (SELECT DISTINCT id FROM ({ids})) AS f CROSS JOIN deployments AS d ON d.id = f.id"
+
+
 def _by_key(parameters: Parameters, source: Source, conditions: Conditions, before: Position | None, limit: int) -> str:
     """Go through the keys of the source for the newest record of each; only those with the newest ones matter."""
     wanted = conditions.all(parameters)
@@ -181,5 +205,7 @@ def _by_key(parameters: Parameters, source: Source, conditions: Conditions, befo
 
 
 def _unindexed(wanted: Sequence[str], order: str) -> str:
-    conditions = ["d.id > (SELECT deployment_id FROM indexed)", *wanted]
-    return f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d {_INSTALLATION} {where(conditions)} {order})"
+    conditions = [_UNINDEXED, *wanted]
+    # By their ids, and not by the index that has the right order: they are few, and at its end or anywhere in it.
+    records = f"deployments AS d NOT INDEXED {_INSTALLATION}"
+    return f"SELECT * FROM (SELECT d.id AS id FROM {records} {where(conditions)} {order})"

@@ -5,29 +5,35 @@ from __future__ import annotations
 import aiosqlite
 
 DAY = 86_400_000_000
-DAY_OF_DATE = f"((d.date - ((d.date % {DAY}) + {DAY}) % {DAY}) / {DAY})"
+DAY_OF_DATE = f"((date - ((date % {DAY}) + {DAY}) % {DAY}) / {DAY})"
 """SQL for the whole days since 1970 of a deployment; SQLite's own division rounds towards 1970."""
 
+_NEXT = """
+FROM deployments AS d CROSS JOIN installations AS i ON i.id = d.installation_id
+WHERE d.id > :after AND d.id <= :last
+"""
 _STEPS = (
-    """
-    INSERT INTO name_uses
-    SELECT d.version_id AS name_id, d.date, d.id FROM deployments AS d WHERE d.id > :after AND d.id <= :last
-    UNION ALL SELECT d.application_id, d.date, d.id FROM deployments AS d WHERE d.id > :after AND d.id <= :last
-    UNION ALL SELECT d.user_id, d.date, d.id FROM deployments AS d WHERE d.id > :after AND d.id <= :last
+    f"""
+    INSERT INTO name_uses (name_id, date, deployment_id, feed_id)
+    SELECT d.version_id, d.date, d.id, i.feed_id {_NEXT}
+    UNION ALL SELECT d.application_id, d.date, d.id, i.feed_id {_NEXT}
+    UNION ALL SELECT d.user_id, d.date, d.id, i.feed_id {_NEXT}
     ORDER BY 1, 2, 3
     """,
     f"""
-    INSERT INTO daily_counts (day, feed_id, application_id, count)
-    SELECT {DAY_OF_DATE}, i.feed_id, d.application_id, count(*)
-    FROM deployments AS d JOIN installations AS i ON i.id = d.installation_id
-    WHERE d.id > :after AND d.id <= :last
-    GROUP BY 1, 2, 3
+    INSERT INTO daily_counts (feed_id, day, count)
+    SELECT i.feed_id, {DAY_OF_DATE}, count(*) {_NEXT} GROUP BY 1, 2
     ON CONFLICT DO UPDATE SET count = daily_counts.count + excluded.count
     """,
-    """
+    f"""
+    INSERT INTO application_counts (application_id, day, feed_id, count)
+    SELECT d.application_id, {DAY_OF_DATE}, i.feed_id, count(*) {_NEXT} GROUP BY 1, 2, 3
+    ON CONFLICT DO UPDATE SET count = application_counts.count + excluded.count
+    """,
+    # What is appended lets the last characters of a text begin a trigram, as all others do.
+    f"""
     INSERT INTO deployment_texts (rowid, text)
-    SELECT d.id, d.description || char(10) || coalesce(d.url, '') FROM deployments AS d
-    WHERE d.id > :after AND d.id <= :last
+    SELECT d.id, d.description || char(10) || coalesce(d.url, '') || char(10, 10) {_NEXT}
     """,
     "UPDATE indexed SET deployment_id = :last",
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import aiosqlite
@@ -43,12 +44,12 @@ INSERT INTO installations (feed_id, group_id, package_id, target_id, same_as)
 SELECT ?1, ?2, ?3, ?4, (
     SELECT min(coalesce(i.same_as, i.id))
     FROM names AS p
-    JOIN names AS other_p ON other_p.kind = p.kind AND other_p.name_key = p.name_key
-    JOIN names AS t ON t.id = ?4
-    JOIN names AS other_t ON other_t.kind = t.kind AND other_t.name_key = t.name_key
-    JOIN names AS g ON g.id = ?2
-    JOIN names AS other_g ON other_g.kind = g.kind AND other_g.name_key = g.name_key
-    JOIN installations AS i
+    CROSS JOIN names AS other_p ON other_p.kind = p.kind AND other_p.name_key = p.name_key
+    CROSS JOIN names AS t ON t.id = ?4
+    CROSS JOIN names AS other_t ON other_t.kind = t.kind AND other_t.name_key = t.name_key
+    CROSS JOIN names AS g ON g.id = ?2
+    CROSS JOIN names AS other_g ON other_g.kind = g.kind AND other_g.name_key = g.name_key
+    CROSS JOIN installations AS i
         ON i.package_id = other_p.id AND i.target_id = other_t.id AND i.feed_id = ?1 AND i.group_id = other_g.id
     WHERE p.id = ?3
 )
@@ -120,12 +121,8 @@ class References:
 
     def remember(self, found: Found) -> None:
         """Remember what has been committed."""
-        if len(self._names) + len(found.names) > _MOST_REMEMBERED:
-            self._names = {}
-        if len(self._installations) + len(found.installations) > _MOST_REMEMBERED:
-            self._installations = {}
-        self._names |= found.names
-        self._installations |= found.installations
+        self._names = _with(self._names, found.names)
+        self._installations = _with(self._installations, found.installations)
 
 
 class Found(NamedTuple):
@@ -139,6 +136,13 @@ class Found(NamedTuple):
         stored = _stored(rows, self.names, self.installations)
         assert stored is not None
         return stored
+
+
+def _with(remembered: dict[Any, int], more: dict[Any, int]) -> dict[Any, int]:
+    """Return both, without the older half where they are too many; what is still used comes back soon."""
+    if len(remembered) + len(more) > _MOST_REMEMBERED:
+        remembered = dict(islice(remembered.items(), len(remembered) // 2, None))
+    return remembered | more
 
 
 def _key(row: DeploymentRow, names: dict[_Name, int]) -> _Installation:

@@ -15,12 +15,14 @@ import aiosqlite
 from deployserver.storage.conditions import (
     DEPLOYMENT_COLUMNS,
     INSTALLATION_COLUMNS,
+    LAST_CHARACTER,
     Conditions,
     Parameters,
     WordIds,
     where,
 )
 
+_MOST_TERMS = 200
 FEW = 5_000
 """So many records are simply all looked at; and so many installations or names are gone through one by one."""
 
@@ -63,12 +65,21 @@ async def find_source(connection: aiosqlite.Connection, conditions: Conditions) 
 
 async def since_source(connection: aiosqlite.Connection, since: int) -> Source:
     """Return the records of a time that has not ended, up to ``FEW + 1`` of them."""
-    rows = await connection.execute_fetchall(
-        f"SELECT id FROM deployments WHERE date >= ? LIMIT {FEW + 1}",
-        (since,),
-    )
+    rows = await connection.execute_fetchall(f"SELECT id FROM deployments WHERE date >= ? LIMIT {FEW + 1}", (since,))
     ids = tuple(id_ for (id_,) in rows)
     return Source("", "", "", ids, len(ids))
+
+
+async def until_source(connection: aiosqlite.Connection, until: int) -> Source | None:
+    """Return the installations that there were at a time, by their first spelling; None if they may be many."""
+    rows = await connection.execute_fetchall(
+        "SELECT coalesce(i.same_as, i.id) FROM "
+        f"(SELECT installation_id FROM deployments WHERE date <= ? LIMIT {FEW + 1}) AS d "
+        "CROSS JOIN installations AS i ON i.id = d.installation_id",
+        (until,),
+    )
+    ids = [id_ for (id_,) in rows]
+    return None if len(ids) > FEW else Source("deployments", "installation_id", "id", tuple(set(ids)))
 
 
 async def _installations(connection: aiosqlite.Connection, conditions: Conditions) -> Source | None:
@@ -102,10 +113,11 @@ async def _counted(connection: aiosqlite.Connection, source: Source) -> Source:
 
 async def _with_word(connection: aiosqlite.Connection, word: WordIds) -> Source | None:
     """Return the records that may have a word, if they are few and can be found without looking at all."""
-    if len(word.text) < 3:
-        return None  # shorter than what texts are indexed by
     found: set[int] = set()
-    for statement, parameters in _parts(word):
+    matching = await _matching(connection, word.text)
+    if matching is None:
+        return None
+    for statement, parameters in _parts(word, matching):
         rows = await connection.execute_fetchall(f"{statement} LIMIT {FEW + 1}", parameters.values)
         found.update(id_ for (id_,) in rows)
         if len(found) > FEW:
@@ -113,11 +125,12 @@ async def _with_word(connection: aiosqlite.Connection, word: WordIds) -> Source 
     return Source("", "", "", tuple(found), len(found))
 
 
-def _parts(word: WordIds) -> Iterator[tuple[str, Parameters]]:
+def _parts(word: WordIds, matching: str) -> Iterator[tuple[str, Parameters]]:
     """Yield the queries that together find the records that may have a word."""
-    parameters = Parameters()
-    matching = parameters.add(_trigrams(word.text))
-    yield f"SELECT rowid FROM deployment_texts WHERE deployment_texts MATCH {matching}", parameters
+    if matching:
+        parameters = Parameters()
+        match = parameters.add(matching)
+        yield f"SELECT rowid FROM deployment_texts WHERE deployment_texts MATCH {match}", parameters
     yield "SELECT id FROM deployments WHERE id > (SELECT deployment_id FROM indexed)", Parameters()
     columns = {column: word.ids[kind] for kind, column in INSTALLATION_COLUMNS.items() if kind in word.ids}
     for column, ids in {**columns, "feed_id": tuple(word.feed_ids)}.items():
@@ -132,6 +145,18 @@ def _parts(word: WordIds) -> Iterator[tuple[str, Parameters]]:
         yield f"SELECT deployment_id FROM name_uses WHERE {parameters.is_in('name_id', names)}", parameters
 
 
-def _trigrams(word: str) -> str:
-    parts = dict.fromkeys(word[start : start + 3] for start in range(len(word) - 2))
-    return " AND ".join('"' + part.replace('"', '""') + '"' for part in parts)
+async def _matching(connection: aiosqlite.Connection, word: str) -> str | None:
+    """Return what the texts with a word match, empty if there are none; None for a short word that is in too many."""
+    if len(word) >= 3:
+        return " AND ".join(_quoted(word[start : start + 3]) for start in range(len(word) - 2))
+    beginning = word.lower()  # as the index folds it, nearly
+    terms = await connection.execute_fetchall(
+        f"SELECT term FROM deployment_terms WHERE term >= ? AND term < ? LIMIT {_MOST_TERMS + 1}",
+        (beginning, beginning + LAST_CHARACTER),
+    )
+    found = [_quoted(term) for (term,) in terms]
+    return None if len(found) > _MOST_TERMS else " OR ".join(found)
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'

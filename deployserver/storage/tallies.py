@@ -8,7 +8,7 @@ from dataclasses import replace
 import aiosqlite
 
 from deployserver.storage.conditions import DEPLOYMENT_COLUMNS, INSTALLATION_COLUMNS, Conditions, Parameters, where
-from deployserver.storage.history import among_few
+from deployserver.storage.history import of_source
 from deployserver.storage.indexing import DAY, DAY_OF_DATE
 from deployserver.storage.sources import find_source
 
@@ -63,17 +63,18 @@ async def _counted(
     connection: aiosqlite.Connection, conditions: Conditions, first: int | None, end: int | None
 ) -> dict[int, int]:
     parameters = Parameters()
-    wanted = []
+    table, wanted = "daily_counts", []
+    if "application" in conditions.ids:
+        table = "application_counts"
+        wanted.append(parameters.is_in("c.application_id", conditions.ids["application"]))
     if conditions.feed_ids is not None:
         wanted.append(parameters.is_in("c.feed_id", conditions.feed_ids))
-    if "application" in conditions.ids:
-        wanted.append(parameters.is_in("c.application_id", conditions.ids["application"]))
     if first is not None:
         wanted.append(f"c.day >= {parameters.add(first)}")
     if end is not None:
         wanted.append(f"c.day < {parameters.add(end)}")
     rows = await connection.execute_fetchall(
-        f"SELECT c.day, sum(c.count) FROM daily_counts AS c {where(wanted)} GROUP BY 1",
+        f"SELECT c.day, sum(c.count) FROM {table} AS c {where(wanted)} GROUP BY 1",
         parameters.values,
     )
     return dict(tuple(row) for row in rows)
@@ -85,10 +86,8 @@ async def _looked_at(connection: aiosqlite.Connection, conditions: Conditions) -
     if source is None:
         return await _grouped(connection, conditions)
     parameters = Parameters()
-    ids = among_few(parameters, source, conditions, None, None)
     rows = await connection.execute_fetchall(
-        f"SELECT {DAY_OF_DATE}, count(*) FROM (SELECT DISTINCT id FROM ({ids})) AS found "
-        "CROSS JOIN deployments AS d ON d.id = found.id GROUP BY 1",
+        f"SELECT {DAY_OF_DATE}, count(DISTINCT id) FROM ({of_source(parameters, source, conditions)}) GROUP BY 1",
         parameters.values,
     )
     return dict(tuple(row) for row in rows)

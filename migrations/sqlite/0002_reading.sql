@@ -128,22 +128,31 @@ CREATE TABLE name_uses (
     name_id INTEGER NOT NULL,
     date INTEGER NOT NULL,
     deployment_id INTEGER NOT NULL,
+    feed_id INTEGER NOT NULL,
     PRIMARY KEY (name_id, date, deployment_id)
 ) WITHOUT ROWID;
 
--- How many deployments there were in a day (UTC, whole days since 1970).
+-- How many deployments there were in a day (UTC, whole days since 1970), in a feed and by an application there.
 CREATE TABLE daily_counts (
-    day INTEGER NOT NULL,
     feed_id INTEGER NOT NULL REFERENCES feeds (id) ON DELETE CASCADE,
-    application_id INTEGER NOT NULL,
+    day INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    PRIMARY KEY (day, feed_id, application_id)
+    PRIMARY KEY (feed_id, day)
 ) WITHOUT ROWID;
 
-CREATE INDEX daily_counts_by_feed ON daily_counts (feed_id);
+CREATE TABLE application_counts (
+    application_id INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    feed_id INTEGER NOT NULL REFERENCES feeds (id) ON DELETE CASCADE,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (application_id, day, feed_id)
+) WITHOUT ROWID;
+
+CREATE INDEX application_counts_by_feed ON application_counts (feed_id);
 
 -- Finds the deployments that may have some characters in their description or link.
 CREATE VIRTUAL TABLE deployment_texts USING fts5 (text, content = '', tokenize = 'trigram', detail = 'none');
+CREATE VIRTUAL TABLE deployment_terms USING fts5vocab ('deployment_texts', 'row');
 
 -- Deployments with their texts, for people who look into the database themselves.
 CREATE VIEW deployment_records AS
