@@ -17,6 +17,7 @@ from deployserver.frequency import PERIODS
 from deployserver.schemas import NAME_LENGTH, Text
 from deployserver.viewing import Asked
 
+NOW = "now"
 DEFAULT_LIMIT = 50
 GREATEST_LIMIT = 1000
 FORMATS = ("json", "ndjson", "csv")
@@ -80,12 +81,12 @@ class Date(fields.Field[Moment]):
 
 
 class Dates(Names):
-    """Up to two dates."""
+    """Up to two dates, or ``now`` for all that there is."""
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the moments as a tuple. Raises ValidationError."""
-        moments = [Date().deserialize(text) for text in value] if isinstance(value, list) else []
-        found = tuple(moment for moment in moments if moment is not None)
+        """Return the moments as a tuple, None for now. Raises ValidationError."""
+        texts = [text for text in value if text.strip()] if isinstance(value, list) else []
+        found = tuple(None if text.strip().lower() == NOW else Date().deserialize(text) for text in texts)
         if len(found) > 2:
             raise ValidationError("may be given twice at most.")
         return found
@@ -172,7 +173,7 @@ def _few(names: Any) -> None:
         raise ValidationError(f"is given more than {_MOST_NAMES} times.")
 
 
-_ANY = "in any letter case; a * at the end stands for anything; may be repeated, for any of them"
+_ANY = "in any letter case; a * at the end stands for anything, ** for one *; may be repeated, for any of them"
 _MOMENT = "a date in any form that a deployment's Date may have, or how long ago: 7d, 24h"
 
 
@@ -196,6 +197,7 @@ class PlaceFilter(Query):
 
     feed = Names(f"the feed's name or an alternate name, {_ANY}")
     group = Names(f"the package's group, {_ANY}")
+    ungrouped = Flag(metadata={"description": "packages without a group, also where groups are asked for"})
     package = Names(f"the package's name, {_ANY}")
 
 
@@ -250,7 +252,7 @@ class CompareQuery(PlaceFilter, PageQuery):
     """``GET /api/deployments/compare``."""
 
     target = Names("a target's name, in any letter case: two of them, or one and as_of")
-    as_of = Dates(f"the state as it was at {_MOMENT}; twice for the left and the right side")
+    as_of = Dates(f"the state as it was at {_MOMENT}, or now; twice for the left and the right side")
     difference = Choices(DIFFERENCE_KINDS, f"only these: {', '.join(DIFFERENCE_KINDS)}; may be repeated")
 
 
@@ -324,7 +326,7 @@ def asked(query: Mapping[str, Any], now: int) -> Asked:
         raise InvalidRequest({"since": ["is later than until."]})
     return Asked(
         query.get("feed", ()),
-        query.get("group", ()),
+        (*query.get("group", ()), *([""] if query.get("ungrouped") else [])),
         query.get("package", ()),
         query.get("target", ()),
         query.get("version", ()),

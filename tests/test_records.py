@@ -73,6 +73,8 @@ def matches(asked: RecordFilter, row: DeploymentRow) -> bool:
 
 def is_like(pattern: str, value: str) -> bool:
     pattern, value = pattern.casefold(), value.casefold()
+    if pattern.endswith("**"):
+        return value == pattern[:-1]
     return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
 
 
@@ -121,7 +123,7 @@ some_rows = st.builds(
     application=st.sampled_from(["ProfitCalc", "Octopus", "octopus"]),
     description=st.sampled_from(["Deployed", "Release 100% done\nby hand", "nach ZÜRICH", "build_47"]),
     target=st.sampled_from(["web01", "WEB01", "web02", "db"]),
-    package_name=st.sampled_from(["Newtonsoft.Json", "newtonsoft.json", "Zürich", "ZÜRICH", "left-pad"]),
+    package_name=st.sampled_from(["Newtonsoft.Json", "newtonsoft.json", "Zürich", "ZÜRICH", "left-pad", "left*"]),
     version=st.sampled_from(["1.0", "1.0-RC1", "1.0-rc1", "2.0"]),
     group_name=st.sampled_from([None, None, "@acme", "@Acme"]),
     user_name=st.sampled_from(["alice", "Bob", "API"]),
@@ -132,8 +134,8 @@ some_rows = st.builds(
     recorded_key_id=st.just(1),
 )
 names = {
-    "groups": ["@acme", "@A*", "none"],
-    "packages": ["newtonsoft.json", "new*", "ZüRICH", "*", "unknown"],
+    "groups": ["@acme", "@A*", "none", ""],
+    "packages": ["newtonsoft.json", "new*", "ZüRICH", "*", "unknown", "LEFT**", "left*"],
     "targets": ["web01", "WEB*", "db", "unknown"],
     "versions": ["1.0", "1*", "1.0-RC1", "3"],
     "applications": ["OCTOPUS", "profit*", "unknown"],

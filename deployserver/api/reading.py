@@ -23,6 +23,7 @@ from deployserver.api.formats import (
 from deployserver.api.responses import json_response
 from deployserver.comparison import Difference, Side
 from deployserver.errors import InvalidRequest
+from deployserver.filters import read_pattern
 from deployserver.models import Deployment
 from deployserver.queries import DEFAULT_LIMIT, Query, load_query
 from deployserver.schemas import deployment_json
@@ -144,7 +145,7 @@ def _sides(question: Question) -> tuple[Side, Side]:
     """Return what is compared with what. Raises InvalidRequest."""
     targets = question.query["target"]
     moments = [queries.at(moment, question.now) for moment in question.query["as_of"]]
-    if any(target.endswith("*") for target in targets):
+    if any(read_pattern(target).is_prefix for target in targets):
         raise InvalidRequest({"target": ["names one target each; a * cannot stand for several here."]})
     if len(targets) == 2:
         first, second = (moments * 2 or [None, None])[:2]
