@@ -27,7 +27,7 @@ CROSS JOIN names AS r ON r.id = d.recorded_by_id
 """
 _INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
 _UNINDEXED = "d.id > (SELECT deployment_id FROM indexed)"
-_NEWEST_FIRST = "ORDER BY d.date DESC, d.id DESC"
+NEWEST_FIRST = "ORDER BY d.date DESC, d.id DESC"
 
 
 class StoredDeployment(NamedTuple):
@@ -47,20 +47,31 @@ async def newest(
     """Return the newest records by date and then by arrival, from ``before`` backwards."""
     if conditions.unsatisfiable:
         return []
-    source = await find_source(connection, conditions)
     parameters = Parameters()
+    found = await newest_of(connection, parameters, conditions, before, limit)
+    rows = await connection.execute_fetchall(
+        f"{RECORD} FROM {found} {NAMES} {NEWEST_FIRST} LIMIT {limit}",
+        parameters.values,
+    )
+    return deployments(rows)
+
+
+async def newest_of(
+    connection: aiosqlite.Connection,
+    parameters: Parameters,
+    conditions: Conditions,
+    before: Position | None,
+    limit: int,
+) -> str:
+    """Return the deployments ``d`` and installations ``i`` that ``newest`` is among; in no order, and a few more."""
+    source = await find_source(connection, conditions)
     if source is None:
         ids = _by_date(parameters, conditions, before, limit)
     elif source.few:
         ids = among_few(parameters, source, conditions, before, limit)
     else:
         ids = _by_key(parameters, source, conditions, before, limit)
-    rows = await connection.execute_fetchall(
-        f"{RECORD} FROM (SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id "
-        f"{_INSTALLATION} {NAMES} {_NEWEST_FIRST} LIMIT {limit}",
-        parameters.values,
-    )
-    return deployments(rows)
+    return f"(SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id {_INSTALLATION}"
 
 
 async def after_id(
@@ -123,7 +134,7 @@ def _by_date(parameters: Parameters, conditions: Conditions, before: Position | 
     installation = _INSTALLATION if conditions.feed_ids is not None or conditions.ids or conditions.words else ""
     return (
         f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d INDEXED BY deployments_by_date {installation} "
-        f"{where(wanted)} {_NEWEST_FIRST} LIMIT {limit})"
+        f"{where(wanted)} {NEWEST_FIRST} LIMIT {limit})"
     )
 
 
@@ -132,7 +143,7 @@ def among_few(
 ) -> str:
     """Look at all records of the source, and at those that are not indexed."""
     wanted = [*_before(parameters, before, "d.date", "d.id"), *conditions.all(parameters)]
-    order = f"{_NEWEST_FIRST} LIMIT {limit}" if limit is not None else ""
+    order = f"{NEWEST_FIRST} LIMIT {limit}" if limit is not None else ""
     keys = parameters.table(source.keys)
     if not source.table:
         records = f"({keys}) AS k CROSS JOIN deployments AS d ON d.id = k.value"
@@ -193,13 +204,13 @@ def _by_key(parameters: Parameters, source: Source, conditions: Conditions, befo
         f"WITH heads AS MATERIALIZED (SELECT k.value AS key, (SELECT e.{source.id} FROM "
         f"{records.format(key='k.value')} LIMIT 1) AS head FROM ({keys}) AS k), "
         f"top AS MATERIALIZED (SELECT heads.key FROM heads CROSS JOIN deployments AS d ON d.id = heads.head "
-        f"{_NEWEST_FIRST} LIMIT {limit}) "
+        f"{NEWEST_FIRST} LIMIT {limit}) "
         f"SELECT d.id AS id FROM top CROSS JOIN deployments AS d ON d.id IN (SELECT e.{source.id} FROM "
         f"{records.format(key='top.key')} LIMIT {limit})"
     )
     if source.table == "deployments":
         return ids
-    order = f"{_NEWEST_FIRST} LIMIT {limit}"
+    order = f"{NEWEST_FIRST} LIMIT {limit}"
     outside = [*_before(parameters, before, "d.date", "d.id"), *wanted]
     return f"SELECT * FROM ({ids}) UNION ALL {_unindexed(outside, order)}"
 
