@@ -208,6 +208,9 @@ def test_paging_through_the_history_is_a_full_scan(
         async with database.records() as records:
             assert await records.count(asked) == len(expected)
             assert await records.history(asked, None, 100) == expected
+            for place, record in enumerate(expected):
+                newer = await records.newer(asked, (record.row.date, record.id), limit)
+                assert newer == expected[:place][::-1][:limit]
         found: list[StoredDeployment] = []
         before = None
         arriving = iter(late)
@@ -274,6 +277,24 @@ def test_counts_by_day_are_those_of_the_history(
     run(template, rows, indexed, ask)
 
 
+@settings(max_examples=100, deadline=None)
+@given(rows=worlds)
+def test_the_neighbours_of_a_record_are_those_of_its_installation(template: Path, rows: list[DeploymentRow]) -> None:
+    """However it was spelt, and in whatever order it was recorded."""
+
+    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+        for record in stored:
+            same = newest_first([other for other in stored if identity(other.row) == identity(record.row)])
+            place = same.index(record)
+            async with database.records() as records:
+                found = await records.neighbours(record)
+            assert found.before == (same[place + 1] if place + 1 < len(same) else None)
+            assert found.after == (same[place - 1] if place else None)
+            assert found.latest == same[0]
+
+    run(template, rows, 0, ask)
+
+
 @pytest.mark.parametrize("indexed", [0, 2, 40])
 def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, indexed: int) -> None:
     """Every single filter and every pair, on records enough to go past a bound of three."""
@@ -300,6 +321,7 @@ def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, i
             days = Counter(record.row.date // DAY for record in expected)
             async with database.records() as records:
                 assert await records.history(asked, None, 5) == expected[:5], asked
+                assert await records.newer(asked, (0, 0), 5) == expected[::-1][:5], asked
                 assert await records.count(asked) == len(expected), asked
                 assert {item.deployment for item in await records.current(asked, as_of, None, None)} == runs, asked
                 assert await records.counts_by_day(asked) == days, asked

@@ -54,8 +54,8 @@ def problem_response(
 ) -> web.Response:
     """Answer with an error of a status, on pages with a page; ``errors`` maps field names to messages."""
     if not wants_json(request.headers.get(hdrs.ACCEPT, "")):
-        if isinstance(request, web.Request) and (page := request.get(keys.ERROR_PAGE)) is not None:
-            return page(request, status, title, detail, errors)
+        if isinstance(request, web.Request) and keys.ERROR_PAGE in request:
+            return request[keys.ERROR_PAGE](request, status, title, detail, errors)
         return text_response(detail, status)
     problem: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if errors is not None:

@@ -12,6 +12,7 @@ from deployserver.storage.conditions import resolve
 from deployserver.storage.current import CurrentDeployment, CurrentPosition
 from deployserver.storage.history import Position, StoredDeployment
 from deployserver.storage.matrix import MatrixCell, MatrixPackage, MatrixTarget
+from deployserver.storage.neighbours import Neighbours, neighbours
 from deployserver.storage.spread import PackageKey
 from deployserver.storage.steps import Step
 
@@ -24,7 +25,12 @@ class Records:
 
     async def history(self, asked: RecordFilter, before: Position | None, limit: int) -> list[StoredDeployment]:
         """Return the newest records, by date and then by arrival, that come after the position ``before``."""
-        return await history.newest(self._connection, await resolve(self._connection, asked), before, limit)
+        return await history.following(self._connection, await resolve(self._connection, asked), before, limit)
+
+    async def newer(self, asked: RecordFilter, after: Position, limit: int) -> list[StoredDeployment]:
+        """Return the records that come right before the position ``after`` in the history, the nearest first."""
+        conditions = await resolve(self._connection, asked)
+        return await history.following(self._connection, conditions, after, limit, history.FORTH)
 
     async def count(self, asked: RecordFilter) -> int:
         """Return how many records there are."""
@@ -37,6 +43,10 @@ class Records:
     async def record(self, id_: int) -> StoredDeployment | None:
         """Return the record with this id."""
         return await history.by_id(self._connection, id_)
+
+    async def neighbours(self, record: StoredDeployment) -> Neighbours:
+        """Return what was on the installation of a record before and after it, and what is there now."""
+        return await neighbours(self._connection, record)
 
     async def current(
         self, asked: RecordFilter, as_of: int | None, after: CurrentPosition | None, limit: int | None

@@ -8,7 +8,7 @@ import aiosqlite
 
 from deployserver.storage.conditions import Conditions, Parameters
 from deployserver.storage.current import latest_of
-from deployserver.storage.history import NEWEST_FIRST, newest_of
+from deployserver.storage.history import BACK, first_of
 
 
 class Step(NamedTuple):
@@ -25,10 +25,10 @@ async def newest(connection: aiosqlite.Connection, conditions: Conditions, limit
     if conditions.unsatisfiable:
         return []
     parameters = Parameters()
-    found = await newest_of(connection, parameters, conditions, None, limit)
+    found = await first_of(connection, parameters, conditions, None, limit)
     rows = await connection.execute_fetchall(
         f"SELECT coalesce(i.same_as, i.id), d.date, d.id, v.name FROM {found} "
-        f"CROSS JOIN names AS v ON v.id = d.version_id {NEWEST_FIRST} LIMIT {limit}",
+        f"CROSS JOIN names AS v ON v.id = d.version_id {BACK.order()} LIMIT {limit}",
         parameters.values,
     )
     return [Step._make(row) for row in rows]
