@@ -43,7 +43,8 @@ class RecordFilter:
     """Conditions that a record meets all of; of several names for one field it has one.
 
     Names are patterns (see ``read_pattern``); the group of a package without one has an empty name. ``feed_ids`` are
-    the feeds to look in, None for all; ``since`` and ``until`` are dates, in microseconds since 1970, and included.
+    the feeds to look in, None for all; ``since`` and ``until`` are dates, in microseconds since 1970, that are
+    included.
     """
 
     feed_ids: frozenset[int] | None = None

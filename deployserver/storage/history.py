@@ -61,20 +61,32 @@ async def following(
     """Return the first records on the way, by date and then by arrival, that come after ``position``."""
     if conditions.unsatisfiable:
         return []
-    source = await find_source(connection, conditions)
     parameters = Parameters()
+    found = await first_of(connection, parameters, conditions, position, limit, way)
+    rows = await connection.execute_fetchall(
+        f"{RECORD} FROM {found} {NAMES} {way.order()} LIMIT {limit}",
+        parameters.values,
+    )
+    return deployments(rows)
+
+
+async def first_of(
+    connection: aiosqlite.Connection,
+    parameters: Parameters,
+    conditions: Conditions,
+    position: Position | None,
+    limit: int,
+    way: Way = BACK,
+) -> str:
+    """Return deployments ``d`` with their installations ``i``, in no order, that have the first ones on the way."""
+    source = await find_source(connection, conditions)
     if source is None:
         ids = _by_date(parameters, conditions, position, limit, way)
     elif source.few:
         ids = among_few(parameters, source, conditions, position, limit, way)
     else:
         ids = _by_key(parameters, source, conditions, position, limit, way)
-    rows = await connection.execute_fetchall(
-        f"{RECORD} FROM (SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id "
-        f"{_INSTALLATION} {NAMES} {way.order()} LIMIT {limit}",
-        parameters.values,
-    )
-    return deployments(rows)
+    return f"(SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id {_INSTALLATION}"
 
 
 async def after_id(
