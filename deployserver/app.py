@@ -35,7 +35,9 @@ from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.pages.assets import static_asset
+from deployserver.pages.deployments import show_history, show_record
 from deployserver.pages.entrance import entrance
+from deployserver.pages.error_page import no_such_page
 from deployserver.pages.rendering import set_up_pages
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
 from deployserver.passwords import Passwords
@@ -68,6 +70,8 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
+    Route(hdrs.METH_GET, "/deployments", show_history, page=True),
+    Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
     Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
@@ -99,6 +103,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
     app[keys.PROXIES] = Proxies(settings.server.trusted_proxies)
     app[keys.REQUEST_IDS] = RequestIds()
     app[keys.REQUEST_LOG] = RequestLog()
+    app[keys.NO_SUCH_PAGE] = entrance(no_such_page, public=False)
     for route in routes:
         for base in dict.fromkeys(("", settings.server.base_path)):
             _add_route(app.router, base, route)

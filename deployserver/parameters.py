@@ -12,6 +12,8 @@ from marshmallow import ValidationError, fields, validate
 from deployserver.dates import ACCEPTED, parse_date
 from deployserver.schemas import NAME_LENGTH, Text
 
+NOW = "now"
+
 _MOST_NAMES = 100
 _LONGEST_PLAIN = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -73,15 +75,15 @@ class Date(fields.Field[Moment]):
 
 
 class Dates(Names):
-    """Up to two dates."""
+    """Up to two dates, or ``now`` for all that there is."""
 
     def __init__(self, description: str, *examples: str) -> None:
         super().__init__(description, *examples, most=2)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the moments as a tuple. Raises ValidationError."""
-        moments = [Date().deserialize(text) for text in value] if isinstance(value, list) else []
-        found = tuple(moment for moment in moments if moment is not None)
+        """Return the moments as a tuple, None for now. Raises ValidationError."""
+        texts = [text for text in value if text.strip()] if isinstance(value, list) else []
+        found = tuple(None if text.strip().lower() == NOW else Date().deserialize(text) for text in texts)
         if len(found) > 2:
             raise ValidationError("may be given twice at most.")
         return found

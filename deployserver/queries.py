@@ -24,7 +24,7 @@ def at(moment: Moment | None, now: int) -> int | None:
     return now - moment.micros if isinstance(moment, Ago) else moment
 
 
-_ANY = "in any letter case; a * at the end stands for anything; may be repeated, for any of them"
+_ANY = "in any letter case; a * at the end stands for anything, ** for one *; may be repeated, for any of them"
 _MOMENT = "a date in any form that a deployment's Date may have, or how long ago: 7d, 24h"
 
 
@@ -48,6 +48,7 @@ class PlaceFilter(Query):
 
     feed = Names(f"the feed's name or an alternate name, {_ANY}", "DefaultNuGet")
     group = Names(f"the package's group, {_ANY}", "@acme")
+    ungrouped = Flag(metadata={"description": "packages without a group, also where groups are asked for"})
     package = Names(f"the package's name, {_ANY}", "Newtonsoft.Json", "Newtonsoft.*")
 
 
@@ -111,7 +112,7 @@ class CompareQuery(PlaceFilter, PageQuery):
     """``GET /api/deployments/compare``."""
 
     target = Names("a target's name, in any letter case: two of them, or one and as_of", "web01", least=1, most=2)
-    as_of = Dates(f"the state as it was at {_MOMENT}; twice for the left and the right side", "7d")
+    as_of = Dates(f"the state as it was at {_MOMENT}, or now; twice for the left and the right side", "7d")
     difference = Choices(DIFFERENCE_KINDS, f"only these: {', '.join(DIFFERENCE_KINDS)}; may be repeated")
 
 
@@ -193,7 +194,7 @@ def asked(query: Mapping[str, Any], now: int) -> Asked:
         raise InvalidRequest({"since": ["is later than until."]})
     return Asked(
         query.get("feed", ()),
-        query.get("group", ()),
+        (*query.get("group", ()), *([""] if query.get("ungrouped") else [])),
         query.get("package", ()),
         query.get("target", ()),
         query.get("version", ()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -29,6 +30,9 @@ from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.viewing import Viewing
 
+ErrorPage = Callable[[web.Request, int, str, str, Mapping[str, Sequence[str]] | None], web.Response]
+"""Makes a page of a status, a title, a text, and messages by the name of what they are about."""
+
 PUBLIC: web.AppKey[frozenset[Handler]] = web.AppKey("public", frozenset)
 SETTINGS = web.AppKey("settings", Settings)
 PROXIES = web.AppKey("proxies", Proxies)
@@ -39,6 +43,8 @@ REFUSALS = web.AppKey("refusals", RefusalAudit)
 REQUEST_IDS = web.AppKey("request_ids", RequestIds)
 REQUEST_LOG = web.AppKey("request_log", RequestLog)
 HEALTH = web.AppKey("health", Health)
+NO_SUCH_PAGE: web.AppKey[Handler] = web.AppKey("no_such_page")
+"""Answers people who have lost their way."""
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
 STOPPING = web.AppKey("stopping", asyncio.Event)
 ACCESS = web.AppKey("access", LiveAccess)
@@ -55,6 +61,8 @@ ADDRESS = web.RequestKey("address", str)
 FIELDS = web.RequestKey("fields", Fields)
 FORM: web.RequestKey[MultiDict[str]] = web.RequestKey("form", MultiDict)
 """All fields of what one of our own pages sent."""
+ERROR_PAGE: web.RequestKey[ErrorPage] = web.RequestKey("error_page")
+"""Only there on pages: how they say what went wrong."""
 CALLER = web.RequestKey("caller", Caller)
 SESSION = web.RequestKey("session", Session)
 """Only there for who is signed in to the web pages."""

@@ -25,6 +25,7 @@ from deployserver.api.formats import (
 from deployserver.api.responses import json_response
 from deployserver.comparison import Difference, Side
 from deployserver.errors import InvalidRequest
+from deployserver.filters import read_pattern
 from deployserver.models import Deployment
 from deployserver.queries import DEFAULT_LIMIT, Query, load_query
 from deployserver.schemas import deployment_json
@@ -165,7 +166,7 @@ def _sides(question: Question) -> tuple[Side, Side]:
     """Return what is compared with what. Raises InvalidRequest."""
     targets = question.query["target"]
     moments = [queries.at(moment, question.now) for moment in question.query["as_of"]]
-    if any(target.endswith("*") for target in targets):
+    if any(read_pattern(target).is_prefix for target in targets):
         raise InvalidRequest({"target": ["names one target each; a * cannot stand for several here."]})
     if len(targets) == 2:
         first, second = (moments * 2 or [None, None])[:2]
@@ -188,7 +189,8 @@ async def _answer_list(
 ) -> web.StreamResponse:
     """Answer with a list that is short enough to be made at once, in pages all the same.
 
-    The list is in the order of ``place``, so many texts, which is where the next page goes on, whatever has come before it meanwhile.
+    The list is in the order of ``place``, which is so many texts and is where the next page goes on, whatever has come
+    before it meanwhile.
     """
     after = decode_cursor(name, question.query["cursor"], (str,) * parts)
 

@@ -34,7 +34,7 @@ async def current(
     if conditions.unsatisfiable:
         return []
     parameters = Parameters()
-    found = await _found(connection, parameters, conditions, as_of, after)
+    found = await latest_of(connection, parameters, conditions, as_of, after)
     limited = f"LIMIT {limit}" if limit is not None else ""
     rows = await connection.execute_fetchall(
         f"WITH found AS MATERIALIZED ({found} {_ORDER} {limited}) "
@@ -54,12 +54,12 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions, as_of:
     if conditions.unsatisfiable:
         return 0
     parameters = Parameters()
-    found = await _found(connection, parameters, conditions, as_of, None)
+    found = await latest_of(connection, parameters, conditions, as_of, None)
     ((number,),) = await connection.execute_fetchall(f"SELECT count(*) FROM ({found})", parameters.values)
     return int(number)
 
 
-async def _found(
+async def latest_of(
     connection: aiosqlite.Connection,
     parameters: Parameters,
     conditions: Conditions,
