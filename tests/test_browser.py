@@ -165,7 +165,7 @@ def browser() -> Iterator[Any]:
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--disable-sync",
-            ],  # fmt: skip  # one list
+            ],
         )
         yield chromium
         chromium.close()
