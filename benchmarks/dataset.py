@@ -28,6 +28,7 @@ from deployserver.feeds import add_feed
 from deployserver.models import AUTHENTICATED, VIEW_FEED, DeploymentRow
 from deployserver.privileges import add_privilege
 from deployserver.storage import SQLiteDatabase
+from deployserver.storage.indexing import index_next
 from deployserver.users import add_user
 
 KEY = "abc12345"
@@ -127,7 +128,16 @@ async def load(store: SQLiteDatabase, scale: Scale, progress: Callable[[int], No
         await store.add_deployments(batch)
         done += len(batch)
         progress(done)
+    await index_all(store)
     return dataset
+
+
+async def index_all(store: SQLiteDatabase) -> None:
+    """Do at once what a server would do in the moments after it has recorded."""
+    indexed = True
+    while indexed:
+        async with store.connected_transaction() as connection:
+            indexed = await index_next(connection, 5 * _BATCH)
 
 
 async def _set_up(store: SQLiteDatabase) -> None:

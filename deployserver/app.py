@@ -11,6 +11,7 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from deployserver.affected import Affected
 from deployserver.api import keys
 from deployserver.api.deployments import record_deployment
 from deployserver.api.events import follow_deployments
@@ -18,7 +19,7 @@ from deployserver.api.expectations import ask_for_body
 from deployserver.api.health import health, live
 from deployserver.api.middleware import request_middleware
 from deployserver.api.proxies import Proxies
-from deployserver.api.reading import compare, read_current, read_deployment, read_frequency, read_history
+from deployserver.api.reading import compare, read_affected, read_current, read_deployment, read_frequency, read_history
 from deployserver.api.request_ids import RequestIds
 from deployserver.audit import RefusalAudit
 from deployserver.authentication import Authenticator
@@ -34,6 +35,7 @@ from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.pages.assets import static_asset
+from deployserver.pages.deployments import show_history, show_record
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
 from deployserver.pages.rendering import set_up_pages
@@ -64,9 +66,12 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments", read_history),
     Route(hdrs.METH_GET, "/api/deployments/current", read_current),
     Route(hdrs.METH_GET, "/api/deployments/compare", compare),
+    Route(hdrs.METH_GET, "/api/deployments/affected", read_affected),
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
+    Route(hdrs.METH_GET, "/deployments", show_history, page=True),
+    Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
     Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
@@ -77,7 +82,7 @@ ROUTES = (
 )
 
 
-_VARIABLES = {"{id}": "{id:[0-9]+}", "{name}": "{name:[A-Za-z0-9._-]+}"}
+_VARIABLES = {"{id}": "{id:[0-9]{1,19}}", "{name}": "{name:[A-Za-z0-9._-]+}"}
 
 
 def create_app(settings: Settings, clock: Clock = now) -> web.Application:
@@ -127,6 +132,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.VIEWING] = viewing = Viewing(access, store, clock)
             app[keys.HISTORY] = History(viewing)
             app[keys.INSTALLATIONS] = Installations(viewing)
+            app[keys.AFFECTED] = Affected(viewing)
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))

@@ -33,6 +33,11 @@ class Difference(NamedTuple):
         assert found is not None
         return found
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What differences are in the order of: the package, casefolded, its feed and its group, casefolded."""
+        return _package(self.deployment)
+
 
 class Comparison:
     """Compares, for callers who may view."""

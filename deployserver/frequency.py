@@ -71,14 +71,13 @@ def _start(day: date, per: Per) -> date:
 
 
 def _periods(first: date, last: date, per: Per) -> Iterator[date]:
-    while first <= last:
+    while first < last:  # and not one more: the calendar may end there
         yield first
         if per == "month":
-            first = date(first.year + first.month // 12, first.month % 12 + 1, 1) if first.year < 9999 else date.max
-        elif (date.max - first).days < 7:
-            return
+            first = date(first.year + first.month // 12, first.month % 12 + 1, 1)
         else:
             first += timedelta(days=1 if per == "day" else 7)
+    yield last
 
 
 def _label(start: date, per: Per) -> str:

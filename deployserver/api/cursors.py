@@ -23,9 +23,10 @@ def decode_cursor(question: str, cursor: str | None, types: tuple[type, ...]) ->
     try:
         data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         kind, *position = json.loads(data)
-    except (binascii.Error, ValueError, TypeError):
-        kind, position = None, []
+        ours = kind == question and encode_cursor(question, tuple(position)) == cursor
+    except (binascii.Error, ValueError, TypeError, RecursionError):  # errors of Unicode are ValueErrors
+        ours, position = False, []
     right = [type(value) for value in position] == list(types)
-    if kind != question or not right or any(isinstance(value, int) and abs(value) >= 2**63 for value in position):
+    if not ours or not right or any(isinstance(value, int) and abs(value) >= 2**63 for value in position):
         raise InvalidRequest({"cursor": ["is not one that the Link header of such an answer gave."]})
     return tuple(position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from aiohttp import hdrs, web
 
@@ -67,6 +68,6 @@ def _last_seen(request: web.Request, given: int | None) -> int | None:
     header = request.headers.get("Last-Event-ID", "").strip()
     if not header:
         return given
-    if not header.isascii() or not header.isdigit() or int(header) >= 2**63:
+    if not re.fullmatch(r"[0-9]{1,19}", header) or int(header) >= 2**63:
         raise InvalidRequest({"Last-Event-ID": ["must be the id of an event, a whole number."]})
     return int(header)

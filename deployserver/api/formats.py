@@ -7,11 +7,13 @@ import hashlib
 import io
 import json
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
-from yarl import URL
 
 from deployserver.api import keys
 from deployserver.api.accept import accepted_quality
@@ -21,6 +23,8 @@ from deployserver.errors import DeployServerError, NotAcceptable
 _log = logging.getLogger("deployserver.requests")
 
 Item = TypeVar("Item")
+
+TOTAL_COUNT = "X-Total-Count"
 
 MEDIA_TYPES = {
     "json": ("application/json",),
@@ -34,6 +38,8 @@ _CONTENT_TYPES = {
 }
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection"); a quote before it makes it text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
 class Table(NamedTuple, Generic[Item]):
@@ -75,7 +81,7 @@ def page_response(request: web.Request, format_: str, table: Table[Item], page: 
     if page.next is not None:
         response.headers[hdrs.LINK] = f'<{_next_url(request, page.next)}>; rel="next"'
     if page.total is not None:
-        response.headers["X-Total-Count"] = str(page.total)
+        response.headers[TOTAL_COUNT] = str(page.total)
     return response
 
 
@@ -108,9 +114,16 @@ async def stream_response(
 
 
 def abort(request: web.Request) -> None:
-    """Close the connection so that the client cannot take what it has got for all."""
-    if request.transport is not None:
-        request.transport.abort()
+    """Reset the connection so that the client cannot take what it has got for all.
+
+    To a client that speaks HTTP/1.0, as nginx does unless it is told otherwise, an orderly close would be the end.
+    """
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        transport.abort()
 
 
 def entity_tag(*parts: object) -> str:
@@ -128,14 +141,14 @@ def is_known(request: web.Request, tag: str) -> bool:
     }
 
 
-def _next_url(request: web.Request, cursor: str) -> URL:
+def _next_url(request: web.Request, cursor: str) -> str:
     query = [(name, value) for name, value in request.query.items() if name.lower() != "cursor"]
     public = request.app[keys.PROXIES].public_url(request)
     base = request.app[keys.SETTINGS].server.base_path
     path = request.rel_url.raw_path
     if base and not path.lower().startswith(f"{base.lower()}/"):
         path = base + path
-    return URL(f"{public}{path}", encoded=True).with_query([*query, ("cursor", cursor)])
+    return f"{public}{path}?{urlencode([*query, ('cursor', cursor)])}"
 
 
 def _head(format_: str, table: Table[Any]) -> str:

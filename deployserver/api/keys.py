@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import MultiDict
 
+from deployserver.affected import Affected
 from deployserver.api.body import Fields
 from deployserver.api.proxies import Proxies
 from deployserver.api.request_ids import RequestIds
@@ -50,6 +51,7 @@ ACCESS = web.AppKey("access", LiveAccess)
 VIEWING = web.AppKey("viewing", Viewing)
 HISTORY = web.AppKey("history", History)
 INSTALLATIONS = web.AppKey("installations", Installations)
+AFFECTED = web.AppKey("affected", Affected)
 COMPARISON = web.AppKey("comparison", Comparison)
 FREQUENCY = web.AppKey("frequency", Frequency)
 LIVE = web.AppKey("live", Live)

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 
 from deployserver import queries
+from deployserver.affected import Suspect
 from deployserver.api import keys, tables
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.api.formats import (
+    TOTAL_COUNT,
     Item,
     Page,
     Table,
@@ -68,7 +70,8 @@ def ask(request: web.Request, schema: type[Query]) -> Question:
         if name.lower() not in _OF_CREDENTIALS:
             given.setdefault(name, []).append(value)
     query = load_query(schema, given)
-    return Question(query, request.app[keys.CLOCK](), choose_format(request, query.get("format")))
+    format_ = choose_format(request, query["format"]) if "format" in query else "json"
+    return Question(query, request.app[keys.CLOCK](), format_)
 
 
 async def read_history(request: web.Request) -> web.StreamResponse:
@@ -109,10 +112,10 @@ async def read_deployment(request: web.Request) -> web.StreamResponse:
     """Answer with one record."""
     ask(request, queries.Query)
     tag = await _tag(request)
-    if is_known(request, tag):
-        return _not_modified(tag)
     id_ = int(request.match_info["id"])
     deployment = await request.app[keys.HISTORY].record(request[keys.CALLER], id_)
+    if is_known(request, tag):
+        return _not_modified(tag)
     response = json_response(deployment_json(deployment))
     response.headers.update(_caching(tag))
     return response
@@ -128,15 +131,33 @@ async def compare(request: web.Request) -> web.StreamResponse:
             request[keys.CALLER], left, right, question.asked, question.query["difference"]
         )
 
-    return await _answer_list(request, question, "compare", tables.DIFFERENCES, differences)
+    return await _answer_list(
+        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place, 3
+    )
+
+
+async def read_affected(request: web.Request) -> web.StreamResponse:
+    """Answer with what now runs of a package and is in a range of versions."""
+    question = ask(request, queries.AffectedQuery)
+    query = question.query
+
+    async def suspects() -> Sequence[Suspect]:
+        return await request.app[keys.AFFECTED].find(
+            request[keys.CALLER], query["purl"], query["range"], question.asked
+        )
+
+    return await _answer_list(
+        request, question, "affected", tables.SUSPECTS, suspects, lambda suspect: suspect.place, 4
+    )
 
 
 async def read_frequency(request: web.Request) -> web.StreamResponse:
     """Answer with the counts of all periods, the earliest first."""
     question = ask(request, queries.FrequencyQuery)
+    asked = question.asked
 
     async def page() -> Page[Any]:
-        return Page(await request.app[keys.FREQUENCY].per(request[keys.CALLER], question.asked, question.query["per"]))
+        return Page(await request.app[keys.FREQUENCY].per(request[keys.CALLER], asked, question.query["per"]))
 
     return await _answer(request, question, tables.PERIOD_COUNTS, page, None)
 
@@ -163,14 +184,21 @@ async def _answer_list(
     name: str,
     table: Table[Item],
     read: Callable[[], Awaitable[Sequence[Item]]],
+    place: Callable[[Item], tuple[str, ...]],
+    parts: int,
 ) -> web.StreamResponse:
-    """Answer with a list that is short enough to be made at once, in pages all the same."""
-    (start,) = decode_cursor(name, question.query["cursor"], (int,)) or (0,)
+    """Answer with a list that is short enough to be made at once, in pages all the same.
+
+    The list is in the order of ``place``, which is so many texts and is where the next page goes on, whatever has come
+    before it meanwhile.
+    """
+    after = decode_cursor(name, question.query["cursor"], (str,) * parts)
 
     async def page() -> Page[Item]:
-        items = await read()
-        end = len(items) if question.everything else start + question.limit
-        return Page(items[start:end], encode_cursor(name, (end,)) if end < len(items) else None)
+        items = [item for item in await read() if after is None or place(item) > after]
+        if question.everything or len(items) <= question.limit:
+            return Page(items)
+        return Page(items[: question.limit], encode_cursor(name, place(items[question.limit - 1])))
 
     return await _answer(request, question, table, page, None)
 
@@ -189,6 +217,8 @@ async def _answer(
         return _not_modified(tag)
     headers = _caching(tag)
     if everything is not None and question.everything:
+        if question.query["count"]:
+            headers[TOTAL_COUNT] = str((await page()).total)
         return await stream_response(request, question.format, table, everything(), headers)
     response = page_response(request, question.format, table, await page())
     response.headers.update(headers)

@@ -117,7 +117,7 @@ def _by_record(parameters: Parameters, conditions: Conditions, after: CurrentPos
     """Look at all records of the source, and keep those that are the latest of their installation."""
     ids = among_few(parameters, source, conditions, None, None)
     records = (
-        f"(SELECT DISTINCT id FROM ({ids})) AS candidate CROSS JOIN deployments AS d ON d.id = candidate.id "
+        f"({ids}) AS candidate CROSS JOIN deployments AS d ON d.id = candidate.id "
         "CROSS JOIN installations AS spelt ON spelt.id = d.installation_id "
         "CROSS JOIN installations AS i ON i.id = coalesce(spelt.same_as, spelt.id) AND i.latest_id = d.id "
         "CROSS JOIN names AS p ON p.id = i.package_id CROSS JOIN names AS t ON t.id = i.target_id"

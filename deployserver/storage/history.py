@@ -86,7 +86,7 @@ async def first_of(
         ids = among_few(parameters, source, conditions, position, limit, way)
     else:
         ids = _by_key(parameters, source, conditions, position, limit, way)
-    return f"(SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id {_INSTALLATION}"
+    return f"({ids}) AS found CROSS JOIN deployments AS d ON d.id = found.id {_INSTALLATION}"
 
 
 async def after_id(
@@ -121,7 +121,7 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int
     parameters = Parameters()
     wanted = conditions.all(parameters)
     if source is not None:
-        statement = f"SELECT count(DISTINCT id) FROM ({of_source(parameters, source, conditions)})"
+        statement = f"SELECT count(*) FROM ({of_source(parameters, source, conditions)})"
     elif wanted:
         statement = f"SELECT count(*) FROM deployments AS d {_INSTALLATION} {where(wanted)}"
     else:
@@ -179,7 +179,7 @@ def among_few(
 
 
 def of_source(parameters: Parameters, source: Source, conditions: Conditions) -> str:
-    """Return a query for ids and dates of all records of the source that meet the conditions; an id may come twice."""
+    """Return a query for ids and dates of all records of the source that meet the conditions."""
     wanted = conditions.all(parameters)
     if source.table == "deployments" and not conditions.of_records:
         # Its keys are just the installations that are asked for, and the index has the dates.
@@ -192,6 +192,8 @@ def of_source(parameters: Parameters, source: Source, conditions: Conditions) ->
         indexed = conditions.of_time(parameters, "e.date")
         if conditions.feed_ids is not None:
             indexed.append(parameters.is_in("e.feed_id", conditions.feed_ids))
+        else:
+            indexed.append("e.feed_id IN (SELECT id FROM feeds)")  # the uses of a feed that was removed stay
         return (
             f"SELECT e.deployment_id AS id, e.date FROM ({parameters.table(source.keys)}) AS k "
             f"CROSS JOIN name_uses AS e ON e.name_id = k.value {where(indexed)} UNION ALL "
@@ -199,7 +201,7 @@ def of_source(parameters: Parameters, source: Source, conditions: Conditions) ->
             f"{where([_UNINDEXED, *wanted])}"
         )
     ids = among_few(parameters, source, conditions, None, None)
-    return f"SELECT d.id, d.date FROM (SELECT DISTINCT id FROM ({ids})) AS f CROSS JOIN deployments AS d ON d.id = f.id"
+    return f"SELECT d.id, d.date FROM ({ids}) AS f CROSS JOIN deployments AS d ON d.id = f.id"
 
 
 def _by_key(

@@ -62,6 +62,11 @@ class Records:
         """Return how many ``current`` would return."""
         return await current.count(self._connection, await resolve(self._connection, asked), as_of)
 
+    async def names(self, kind: str) -> list[str]:
+        """Return all names of a kind that records have, or had."""
+        rows = await self._connection.execute_fetchall("SELECT name FROM names WHERE kind = ?", (kind,))
+        return [name for (name,) in rows]
+
     async def counts_by_day(self, asked: RecordFilter) -> dict[int, int]:
         """Return how many records there are by days (UTC) since 1970; days without any are left out."""
         return await tallies.by_day(self._connection, await resolve(self._connection, asked))

@@ -122,7 +122,7 @@ class SQLiteDatabase:
     async def _read(self) -> AsyncIterator[aiosqlite.Connection]:
         reader = await self._readers.get()
         try:
-            with self._translated_errors():
+            with self._translated_errors("The database is unavailable."):
                 if reader is None:
                     if not self._is_open:
                         raise DatabaseError(f"{self.path} is not open")
@@ -235,7 +235,7 @@ class SQLiteDatabase:
             raise StoreUnavailable from error
 
     @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
+    def _translated_errors(self, *unavailable: str) -> Iterator[None]:
         try:
             yield
         except (
@@ -247,11 +247,11 @@ class SQLiteDatabase:
         ) as error:
             raise RowRejected(str(error)) from error
         except (sqlite3.Error, DatabaseError) as error:
-            raise StoreUnavailable from error
+            raise StoreUnavailable(*unavailable) from error
         except ValueError as error:
             if str(error) not in _CLOSED:
                 raise
-            raise StoreUnavailable from error
+            raise StoreUnavailable(*unavailable) from error
 
 
 @asynccontextmanager

@@ -87,7 +87,7 @@ async def _looked_at(connection: aiosqlite.Connection, conditions: Conditions) -
         return await _grouped(connection, conditions)
     parameters = Parameters()
     rows = await connection.execute_fetchall(
-        f"SELECT {DAY_OF_DATE}, count(DISTINCT id) FROM ({of_source(parameters, source, conditions)}) GROUP BY 1",
+        f"SELECT {DAY_OF_DATE}, count(*) FROM ({of_source(parameters, source, conditions)}) GROUP BY 1",
         parameters.values,
     )
     return dict(tuple(row) for row in rows)
