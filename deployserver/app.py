@@ -41,8 +41,10 @@ from deployserver.pages.documentation import SWAGGER_UI, documentation, document
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
 from deployserver.pages.rendering import set_up_pages
+from deployserver.pages.search import show_matches
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
 from deployserver.passwords import Passwords
+from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.storage import DeploymentWriter, Indexer, database
@@ -77,6 +79,7 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/openapi.json", openapi_json, public=True),
     Route(hdrs.METH_GET, "/api/docs", documentation, page=True),
     Route(hdrs.METH_GET, "/api/docs/{name}", documentation_asset, public=True),
+    Route(hdrs.METH_GET, "/search", show_matches, page=True),
     Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
@@ -142,6 +145,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.AFFECTED] = Affected(viewing)
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
+            app[keys.SEARCH] = Search(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))
             app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)
             app[keys.HEALTH] = health_check = Health(store, writer)

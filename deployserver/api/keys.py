@@ -26,6 +26,7 @@ from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.models import Caller, Session
+from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.viewing import Viewing
@@ -54,6 +55,7 @@ INSTALLATIONS = web.AppKey("installations", Installations)
 AFFECTED = web.AppKey("affected", Affected)
 COMPARISON = web.AppKey("comparison", Comparison)
 FREQUENCY = web.AppKey("frequency", Frequency)
+SEARCH = web.AppKey("search", Search)
 LIVE = web.AppKey("live", Live)
 
 REQUEST_ID = web.RequestKey("request_id", str)
