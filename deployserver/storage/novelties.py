@@ -28,6 +28,13 @@ CROSS JOIN deployments AS d ON d.id = u.deployment_id CROSS JOIN installations A
 CROSS JOIN names AS ip ON ip.id = i.package_id CROSS JOIN names AS ig ON ig.id = i.group_id
 WHERE n.kind = 'version' AND n.name_key = f.v AND u.date < {since} AND u.feed_id = f.feed_id
 AND ip.name_key = f.p AND ig.name_key = f.g
+UNION ALL SELECT 1 FROM late WHERE late.v = f.v AND late.p = f.p AND late.g = f.g AND late.feed_id = f.feed_id
+"""
+_RECORD_KEYS = """
+SELECT d.id, d.date, i.feed_id, g.name_key AS g, p.name_key AS p, v.name_key AS v, t.name_key AS t
+FROM deployments AS d {index} CROSS JOIN installations AS i ON i.id = d.installation_id
+CROSS JOIN names AS g ON g.id = i.group_id CROSS JOIN names AS p ON p.id = i.package_id
+CROSS JOIN names AS v ON v.id = d.version_id CROSS JOIN names AS t ON t.id = i.target_id
 """
 
 
@@ -57,20 +64,20 @@ async def novelties(
     parameters = Parameters()
     feeds, begin, end = parameters.table(feed_ids), parameters.add(since), parameters.add(until)
     recent = (
-        "SELECT d.id, d.date, i.feed_id, g.name_key AS g, p.name_key AS p, v.name_key AS v, t.name_key AS t "
-        "FROM deployments AS d INDEXED BY deployments_by_date "
-        "CROSS JOIN installations AS i ON i.id = d.installation_id CROSS JOIN names AS g ON g.id = i.group_id "
-        "CROSS JOIN names AS p ON p.id = i.package_id CROSS JOIN names AS v ON v.id = d.version_id "
-        "CROSS JOIN names AS t ON t.id = i.target_id "
-        f"WHERE d.date >= {begin} AND d.date < {end} AND i.feed_id IN ({feeds}) "
-        f"ORDER BY d.date DESC LIMIT {LOOKED_AT}"
+        f"{_RECORD_KEYS.format(index='INDEXED BY deployments_by_date')} "
+        f"WHERE d.date >= {begin} AND d.date < {end} AND i.feed_id IN ({feeds}) ORDER BY d.date DESC LIMIT {LOOKED_AT}"
+    )
+    # Records of before that have come so late that their uses of names are not indexed yet.
+    late = (
+        f"{_RECORD_KEYS.format(index='NOT INDEXED')} "
+        f"WHERE d.id > (SELECT deployment_id FROM indexed) AND d.date < {begin}"
     )
     # With min(), SQLite takes all other columns of a group from the row that has the least.
     first = f"SELECT min(date) AS date, id, feed_id, g, p, v, t FROM ({recent}) GROUP BY {_KEYS[kind]}"
     new = f"SELECT f.id, f.date FROM ({first}) AS f WHERE NOT EXISTS ({_before(kind, begin, feeds)})"
     rows = list(
         await connection.execute_fetchall(
-            f"WITH new AS MATERIALIZED ({new}) {RECORD}, (SELECT count(*) FROM new) "
+            f"WITH late AS MATERIALIZED ({late}), new AS MATERIALIZED ({new}) {RECORD}, (SELECT count(*) FROM new) "
             f"FROM (SELECT id FROM new ORDER BY date DESC, id DESC LIMIT {limit}) AS f "
             "CROSS JOIN deployments AS d ON d.id = f.id CROSS JOIN installations AS i ON i.id = d.installation_id "
             f"{NAMES} ORDER BY d.date DESC, d.id DESC",
