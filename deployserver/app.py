@@ -18,6 +18,7 @@ from deployserver.api.events import follow_deployments
 from deployserver.api.expectations import ask_for_body
 from deployserver.api.health import health, live
 from deployserver.api.middleware import request_middleware
+from deployserver.api.openapi import DESCRIPTION, Description, openapi_json
 from deployserver.api.proxies import Proxies
 from deployserver.api.reading import compare, read_affected, read_current, read_deployment, read_frequency, read_history
 from deployserver.api.request_ids import RequestIds
@@ -37,6 +38,7 @@ from deployserver.logs import RequestLog
 from deployserver.overview import Overview
 from deployserver.pages.assets import static_asset
 from deployserver.pages.deployments import show_history, show_record
+from deployserver.pages.documentation import SWAGGER_UI, documentation, documentation_asset, swagger_ui
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
 from deployserver.pages.overview import show_overview
@@ -77,6 +79,9 @@ ROUTES = (
     Route(hdrs.METH_GET, "/", show_overview, page=True),
     Route(hdrs.METH_GET, "/deployments", show_history, page=True),
     Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
+    Route(hdrs.METH_GET, "/api/openapi.json", openapi_json, public=True),
+    Route(hdrs.METH_GET, "/api/docs", documentation, page=True),
+    Route(hdrs.METH_GET, "/api/docs/{name}", documentation_asset, public=True),
     Route(hdrs.METH_GET, "/search", show_matches, page=True),
     Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
@@ -114,6 +119,8 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
         for base in dict.fromkeys(("", settings.server.base_path)):
             _add_route(app.router, base, route)
 
+    app[DESCRIPTION] = Description((route.method, route.path) for route in ROUTES)
+    app[SWAGGER_UI] = swagger_ui()
     set_up_pages(app, settings.server.base_path, clock)
 
     async def services(app: web.Application) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """The pages in a real browser: at two widths, in both themes, with and without JavaScript, as their readers use them.
 
-Needs Chromium (Debian: ``apt install chromium``; or ``CHROMIUM=/path``), and for the accessibility rules axe-core (``npm
-install axe-core``; or ``AXE_CORE=/path/to/axe.min.js``). What is missing is skipped.
+Needs Chromium (Debian: ``apt install chromium``; or ``CHROMIUM=/path``), and for the rules of accessibility axe-core
+(``npm install axe-core``; or ``AXE_CORE=/path/to/axe.min.js``). What is missing is skipped.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def browser() -> Iterator[Any]:
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--disable-sync",
-            ],  # fmt: skip  # one list
+            ],
         )
         yield chromium
         chromium.close()
