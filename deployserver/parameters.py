@@ -160,7 +160,10 @@ class Flag(fields.Boolean):
 class Plain(fields.String):
     """A text that is looked at elsewhere."""
 
-    length = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
+    def __init__(self, length: int = 7 * NAME_LENGTH, **kwargs: Any) -> None:
+        # By default what a URL has room for beside the rest, because a cursor holds names.
+        super().__init__(**kwargs)
+        self.length = length
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the text, or None where it is absent or empty. Raises ValidationError."""
