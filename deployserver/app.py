@@ -35,11 +35,13 @@ from deployserver.key_usage import KeyUsage
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.overview import Overview
 from deployserver.pages.assets import static_asset
 from deployserver.pages.deployments import show_history, show_record
 from deployserver.pages.documentation import SWAGGER_UI, documentation, documentation_asset, swagger_ui
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
+from deployserver.pages.overview import show_overview
 from deployserver.pages.rendering import set_up_pages
 from deployserver.pages.search import show_matches
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
@@ -74,6 +76,7 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
+    Route(hdrs.METH_GET, "/", show_overview, page=True),
     Route(hdrs.METH_GET, "/deployments", show_history, page=True),
     Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
     Route(hdrs.METH_GET, "/api/openapi.json", openapi_json, public=True),
@@ -145,6 +148,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.AFFECTED] = Affected(viewing)
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
+            app[keys.OVERVIEW] = Overview(viewing, clock)
             app[keys.SEARCH] = Search(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))
             app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
 from conftest import RECORD, Service
-from reading import Events, error, following, read, record, row, rows
+from reading import Events, drop_table, error, following, read, record, row, rows
 from waiting import until
 
 from deployserver.api import events, keys
@@ -19,7 +18,6 @@ from deployserver.api_keys import create_key
 from deployserver.app import create_app
 from deployserver.feeds import add_feed
 from deployserver.server import listening
-from deployserver.storage import database_path
 
 
 async def seen(stream: Events, count: int) -> list[int]:
@@ -266,15 +264,13 @@ async def test_who_has_gone_is_forgotten(service: Service) -> None:
             await until(forgotten)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_stream_that_cannot_go_on_is_broken_off(service: Service) -> None:
     """The client sees that it is no end, and comes back."""
     async with following(service) as stream:
         await record(service)
         assert await seen(stream, 1) == [1]
-        with closing(sqlite3.connect(database_path(service.settings))) as connection:
-            connection.execute("DROP TABLE names")
-            connection.execute("INSERT INTO deployments SELECT 2, 1, 1, 1, 1, '', NULL, 0, 0, 1, NULL")
-            connection.commit()
+        await drop_table(service, "deployments")
         with pytest.raises(aiohttp.ClientError):
             await stream.next()
 

@@ -224,7 +224,7 @@ async def test_a_record_says_what_it_replaced_and_what_has_replaced_it(site: Ser
 
 
 async def test_a_record_that_is_not_there_is_a_page_of_404(site: Service) -> None:
-    for id_ in ("1", "99999999999999999999999"):
+    for id_ in ("1", "9999999999999999999"):
         page = await get_page(site, f"/deployments/{id_}", status=404)
         assert f"There is no deployment {id_}." in page.words
     await record(site)

@@ -26,6 +26,7 @@ from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.models import Caller, Session
+from deployserver.overview import Overview
 from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
@@ -55,6 +56,7 @@ INSTALLATIONS = web.AppKey("installations", Installations)
 AFFECTED = web.AppKey("affected", Affected)
 COMPARISON = web.AppKey("comparison", Comparison)
 FREQUENCY = web.AppKey("frequency", Frequency)
+OVERVIEW = web.AppKey("overview", Overview)
 SEARCH = web.AppKey("search", Search)
 LIVE = web.AppKey("live", Live)
 
