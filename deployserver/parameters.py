@@ -50,8 +50,8 @@ class Names(fields.List[str]):
     def _given(self, value: Any) -> list[str]:
         """Return what is given, each time. Raises ValidationError for too many times."""
         given = value if isinstance(value, list) else []
-        if len(given) > self.metadata["maxItems"]:
-            raise ValidationError(f"is given more than {self.metadata['maxItems']} times.")
+        if len(given) > (most := self.metadata["maxItems"]):
+            raise ValidationError("may be given twice at most." if most == 2 else f"is given more than {most} times.")
         return given
 
 

@@ -72,6 +72,12 @@ _ID = {
 
 OPERATIONS = MappingProxyType(
     {
+        ("GET", "/"): _page(
+            "showOverview",
+            "What goes on",
+            "The latest deployments, which go on arriving, and counts of them.",
+            Query,
+        ),
         ("GET", "/deployments"): _page(
             "showHistory",
             "The history",
