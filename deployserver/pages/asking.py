@@ -11,6 +11,7 @@ from deployserver.api import keys
 from deployserver.pages.links import Links
 from deployserver.parameters import Plain, Whole, Words
 from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Query, TimeFilter, load_query
+from deployserver.schemas import NAME_LENGTH
 from deployserver.viewing import Asked
 
 _OF_CREDENTIALS = ("key",)
@@ -19,15 +20,22 @@ _OF_CREDENTIALS = ("key",)
 class HistoryPageQuery(TimeFilter):
     """``/deployments``: ``cursor`` leads to older records, as in the API, and ``newer`` to newer ones."""
 
-    limit = Whole(load_default=DEFAULT_LIMIT, metadata={"minimum": 1, "maximum": GREATEST_LIMIT})
-    cursor = Plain()
-    newer = Plain()
+    limit = Whole(
+        load_default=DEFAULT_LIMIT,
+        metadata={"description": "how many at most", "minimum": 1, "maximum": GREATEST_LIMIT},
+    )
+    cursor = Plain(
+        NAME_LENGTH, metadata={"description": "where to go on with older records: as in the links of the page"}
+    )
+    newer = Plain(
+        NAME_LENGTH, metadata={"description": "where to go on with newer records: as in the links of the page"}
+    )
 
 
 class SearchQuery(Query):
     """``/search``."""
 
-    q = Words()
+    q = Words(metadata={"description": "up to ten words, in any letter case"})
 
 
 class PageQuestion(NamedTuple):
