@@ -18,6 +18,7 @@ from deployserver.authentication import Authenticator
 from deployserver.clock import Clock
 from deployserver.comparison import Comparison
 from deployserver.deployments import Deployments
+from deployserver.drift import Drift
 from deployserver.frequency import Frequency
 from deployserver.health import Health
 from deployserver.history import History
@@ -25,9 +26,12 @@ from deployserver.installations import Installations
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.matrix import Matrix
 from deployserver.models import Caller, Session
+from deployserver.rollouts import Rollouts
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
+from deployserver.spread import Spreads
 from deployserver.viewing import Viewing
 
 ErrorPage = Callable[[web.Request, int, str, str, Mapping[str, Sequence[str]] | None], web.Response]
@@ -54,6 +58,10 @@ INSTALLATIONS = web.AppKey("installations", Installations)
 AFFECTED = web.AppKey("affected", Affected)
 COMPARISON = web.AppKey("comparison", Comparison)
 FREQUENCY = web.AppKey("frequency", Frequency)
+DRIFT = web.AppKey("drift", Drift)
+SPREADS = web.AppKey("spreads", Spreads)
+ROLLOUTS = web.AppKey("rollouts", Rollouts)
+MATRIX = web.AppKey("matrix", Matrix)
 LIVE = web.AppKey("live", Live)
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -9,7 +9,8 @@ from aiohttp import web
 from deployserver import queries
 from deployserver.api import keys
 from deployserver.pages.links import Links
-from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Plain, Query, TimeFilter, Whole, load_query
+from deployserver.parameters import Plain, Whole
+from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Query, TimeFilter, load_query
 from deployserver.viewing import Asked
 
 _OF_CREDENTIALS = ("key",)
