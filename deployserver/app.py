@@ -18,6 +18,7 @@ from deployserver.api.events import follow_deployments
 from deployserver.api.expectations import ask_for_body
 from deployserver.api.health import health, live
 from deployserver.api.middleware import request_middleware
+from deployserver.api.openapi import DESCRIPTION, Description, openapi_json
 from deployserver.api.proxies import Proxies
 from deployserver.api.reading import compare, read_affected, read_current, read_deployment, read_frequency, read_history
 from deployserver.api.request_ids import RequestIds
@@ -39,15 +40,18 @@ from deployserver.matrix import Matrix
 from deployserver.pages.assets import static_asset
 from deployserver.pages.compare import show_comparison
 from deployserver.pages.deployments import show_history, show_record
+from deployserver.pages.documentation import SWAGGER_UI, documentation, documentation_asset, swagger_ui
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
 from deployserver.pages.matrix import show_matrix
 from deployserver.pages.package import show_package
 from deployserver.pages.rendering import set_up_pages
+from deployserver.pages.search import show_matches
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
 from deployserver.pages.target import show_target
 from deployserver.passwords import Passwords
 from deployserver.rollouts import Rollouts
+from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.spread import Spreads
@@ -84,6 +88,10 @@ ROUTES = (
     Route(hdrs.METH_GET, "/target", show_target, page=True),
     Route(hdrs.METH_GET, "/matrix", show_matrix, page=True),
     Route(hdrs.METH_GET, "/compare", show_comparison, page=True),
+    Route(hdrs.METH_GET, "/api/openapi.json", openapi_json, public=True),
+    Route(hdrs.METH_GET, "/api/docs", documentation, page=True),
+    Route(hdrs.METH_GET, "/api/docs/{name}", documentation_asset, public=True),
+    Route(hdrs.METH_GET, "/search", show_matches, page=True),
     Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
@@ -120,6 +128,8 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
         for base in dict.fromkeys(("", settings.server.base_path)):
             _add_route(app.router, base, route)
 
+    app[DESCRIPTION] = Description((route.method, route.path) for route in ROUTES)
+    app[SWAGGER_UI] = swagger_ui()
     set_up_pages(app, settings.server.base_path, clock)
 
     async def services(app: web.Application) -> AsyncIterator[None]:
@@ -151,6 +161,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.SPREADS] = Spreads(viewing)
             app[keys.ROLLOUTS] = Rollouts(viewing)
             app[keys.MATRIX] = Matrix(viewing)
+            app[keys.SEARCH] = Search(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))
             app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)
             app[keys.HEALTH] = health_check = Health(store, writer)

@@ -15,7 +15,6 @@ from deployserver.schemas import NAME_LENGTH, Text
 NOW = "now"
 
 _MOST_NAMES = 100
-_LONGEST_PLAIN = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII | re.IGNORECASE)
 _LONGEST_AGO = 100 * 366 * 86_400
@@ -34,24 +33,26 @@ Moment = int | Ago
 class Names(fields.List[str]):
     """Names, any of which will do; given by repeating the parameter. Empty ones are none.
 
-    ``least`` and ``most`` are for the description: whoever asks the question checks how many it takes.
+    ``most`` is how many times at most. ``least`` is for the description: it is checked where the names are used.
     """
 
-    def __init__(self, description: str, *examples: str, least: int = 0, most: int | None = None) -> None:
+    def __init__(self, description: str, *examples: str, least: int = 0, most: int = _MOST_NAMES) -> None:
         super().__init__(
             Text(NAME_LENGTH, metadata={"examples": examples}),
             load_default=(),
-            validate=_few,
-            metadata={"description": description, "minItems": least, "maxItems": most or _MOST_NAMES},
+            metadata={"description": description, "minItems": least, "maxItems": most},
         )
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the names as a tuple. Raises ValidationError."""
-        if not isinstance(value, list):
-            return ()
-        texts = dict.fromkeys(text for one in value if (text := self.inner.deserialize(one)) is not None)
-        _few(texts)
-        return tuple(texts)
+        return tuple(dict.fromkeys(text for one in self._given(value) if (text := self.inner.deserialize(one))))
+
+    def _given(self, value: Any) -> list[str]:
+        """Return what is given, each time. Raises ValidationError for too many times."""
+        given = value if isinstance(value, list) else []
+        if len(given) > self.metadata["maxItems"]:
+            raise ValidationError(f"is given more than {self.metadata['maxItems']} times.")
+        return given
 
 
 class Date(fields.Field[Moment]):
@@ -82,19 +83,18 @@ class Dates(Names):
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the moments as a tuple, None for now. Raises ValidationError."""
-        texts = [text for text in value if text.strip()] if isinstance(value, list) else []
-        found = tuple(None if text.strip().lower() == NOW else Date().deserialize(text) for text in texts)
-        if len(found) > 2:
-            raise ValidationError("may be given twice at most.")
-        return found
+        texts = [text for text in self._given(value) if text.strip()]
+        return tuple(None if text.strip().lower() == NOW else Date().deserialize(text) for text in texts)
 
 
 class Words(fields.Field[tuple[str, ...]]):
     """Words, all of which must be there."""
 
+    length = NAME_LENGTH
+
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the words as a tuple. Raises ValidationError."""
-        text = Text(NAME_LENGTH, lines=True).deserialize(value if value is not None else "")
+        text = Text(self.length, lines=True).deserialize(value if value is not None else "")
         words = tuple(dict.fromkeys((text or "").split()))
         if len(words) > 10:
             raise ValidationError("has more than ten words.")
@@ -142,7 +142,7 @@ class Choices(Names):
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the words as a tuple. Raises ValidationError."""
-        words = [self.choice.deserialize(text) for text in value] if isinstance(value, list) else []
+        words = [self.choice.deserialize(text) for text in self._given(value)]
         return tuple(dict.fromkeys(word for word in words if word))
 
 
@@ -160,11 +160,8 @@ class Flag(fields.Boolean):
 class Plain(fields.String):
     """A text that is looked at elsewhere."""
 
+    length = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
+
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the text, or None where it is absent or empty. Raises ValidationError."""
-        return Text(_LONGEST_PLAIN).deserialize(value if isinstance(value, str) else "")
-
-
-def _few(names: Any) -> None:
-    if len(names) > _MOST_NAMES:
-        raise ValidationError(f"is given more than {_MOST_NAMES} times.")
+        return Text(self.length).deserialize(value if isinstance(value, str) else "")

@@ -111,7 +111,7 @@ class CurrentQuery(TimeFilter, CountedPageQuery):
 class CompareQuery(PlaceFilter, PageQuery):
     """``GET /api/deployments/compare``."""
 
-    target = Names("a target's name, in any letter case: two of them, or one and as_of", "web01", least=1, most=2)
+    target = Names("a target's name, in any letter case: two of them, or one and as_of", "web01", least=1)
     as_of = Dates(f"the state as it was at {_MOMENT}, or now; twice for the left and the right side", "7d")
     difference = Choices(DIFFERENCE_KINDS, f"only these: {', '.join(DIFFERENCE_KINDS)}; may be repeated")
 

@@ -74,8 +74,13 @@ class Viewing:
         self._clock = clock
 
     def view(self, caller: Caller) -> View:
-        """Return what a caller may view. Raises NotPermitted if that is nothing, in no feed."""
+        """Return what a caller may view now.
+
+        Raises NotPermitted if that is nothing, in no feed, or if what a long request began with is no longer accepted.
+        """
         access = self._access.current
+        if not self.may_go_on(caller):
+            raise NotPermitted("The API key or user is no longer accepted.", actor=caller.recorded_by)
         visible = {feed.id: feed for feed in access.feeds.values() if access.decide(caller, VIEW_FEED, feed).granted}
         if not visible and not access.let_in_somewhere(caller, VIEW_FEED):
             raise NotPermitted(

@@ -53,3 +53,26 @@ async def test_a_record_is_not_modified_only_for_who_may_see_it(
 async def test_a_cursor_that_was_made_up_is_refused(service: Service, path: str) -> None:
     answer = await service.request("GET", path, headers=READER)
     assert (answer.status, answer.text) == (400, "cursor is not one that the Link header of such an answer gave.\n")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("&".join(["feed="] * 101), "feed is given more than 100 times.\n"),
+        ("&".join(["q=", *["target=web01"] * 101]), "target is given more than 100 times.\n"),
+    ],
+    ids=["empty", "the same"],
+)
+async def test_a_parameter_counts_each_time_that_it_is_given(service: Service, query: str, message: str) -> None:
+    """Also where it says nothing, or nothing new: that is the only rule which a description of the API can have."""
+    answer = await service.request("GET", f"/api/deployments?{query}", headers=READER)
+    assert (answer.status, answer.text) == (400, message)
+
+
+async def test_a_difference_and_a_time_count_each_time_too(service: Service) -> None:
+    query = "&".join(["target=a", *["difference=same"] * 101, *["as_of=7d"] * 3])
+    answer = await service.request("GET", f"/api/deployments/compare?{query}", headers=READER)
+    assert (answer.status, answer.text.splitlines()) == (
+        400,
+        ["as_of is given more than 2 times.", "difference is given more than 100 times."],
+    )

@@ -29,6 +29,7 @@ from deployserver.logs import RequestLog
 from deployserver.matrix import Matrix
 from deployserver.models import Caller, Session
 from deployserver.rollouts import Rollouts
+from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.spread import Spreads
@@ -62,6 +63,7 @@ DRIFT = web.AppKey("drift", Drift)
 SPREADS = web.AppKey("spreads", Spreads)
 ROLLOUTS = web.AppKey("rollouts", Rollouts)
 MATRIX = web.AppKey("matrix", Matrix)
+SEARCH = web.AppKey("search", Search)
 LIVE = web.AppKey("live", Live)
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -9,7 +9,7 @@ from aiohttp import web
 from deployserver import queries
 from deployserver.api import keys
 from deployserver.pages.links import Links
-from deployserver.parameters import Plain, Whole
+from deployserver.parameters import Plain, Whole, Words
 from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Query, TimeFilter, load_query
 from deployserver.viewing import Asked
 
@@ -27,7 +27,7 @@ class HistoryPageQuery(TimeFilter):
 class SearchQuery(Query):
     """``/search``."""
 
-    q = Plain()
+    q = Words()
 
 
 class PageQuestion(NamedTuple):

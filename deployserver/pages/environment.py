@@ -46,6 +46,7 @@ def furnish(environment: jinja2.Environment, links: Links, assets: Assets, clock
         compact=texts.compact,
         plural=texts.plural,
         percent=texts.percent,
+        marked=texts.marked,
         middle_ellipsis=texts.middle_ellipsis,
     )
     environment.globals.update(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import aiosqlite
 
 from deployserver.filters import RecordFilter
-from deployserver.storage import current, history, matrix, spread, steps, tallies
+from deployserver.storage import current, history, matrix, search, spread, steps, tallies
 from deployserver.storage.conditions import resolve
 from deployserver.storage.current import CurrentDeployment, CurrentPosition
 from deployserver.storage.history import Position, StoredDeployment
 from deployserver.storage.matrix import MatrixCell, MatrixPackage, MatrixTarget
 from deployserver.storage.neighbours import Neighbours, neighbours
+from deployserver.storage.search import FoundName
 from deployserver.storage.spread import PackageKey
 from deployserver.storage.steps import Step
 
@@ -113,6 +114,12 @@ class Records:
     async def matrix_cells(self, packages: Sequence[PackageKey], targets: Sequence[str]) -> list[MatrixCell]:
         """Return what runs of the packages on the targets, which are given by their casefolded names."""
         return await matrix.cells(self._connection, packages, targets)
+
+    async def names_with(
+        self, kind: str, words: Sequence[str], feed_ids: Collection[int], limit: int
+    ) -> list[FoundName]:
+        """Return names of a kind that have all of the words, the best matches first, of records in these feeds."""
+        return await search.find_names(self._connection, kind, words, feed_ids, limit)
 
     async def newest_id(self) -> int:
         """Return the id of the record that arrived last; 0 if there is none."""
