@@ -56,6 +56,7 @@ from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.spread import Spreads
 from deployserver.storage import DeploymentWriter, Indexer, database
+from deployserver.timelines import Timelines
 from deployserver.viewing import Viewing
 
 
@@ -160,6 +161,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.DRIFT] = Drift(viewing)
             app[keys.SPREADS] = Spreads(viewing)
             app[keys.ROLLOUTS] = Rollouts(viewing)
+            app[keys.TIMELINES] = Timelines(viewing)
             app[keys.MATRIX] = Matrix(viewing)
             app[keys.SEARCH] = Search(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))

@@ -33,6 +33,7 @@ from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.spread import Spreads
+from deployserver.timelines import Timelines
 from deployserver.viewing import Viewing
 
 ErrorPage = Callable[[web.Request, int, str, str, Mapping[str, Sequence[str]] | None], web.Response]
@@ -62,6 +63,7 @@ FREQUENCY = web.AppKey("frequency", Frequency)
 DRIFT = web.AppKey("drift", Drift)
 SPREADS = web.AppKey("spreads", Spreads)
 ROLLOUTS = web.AppKey("rollouts", Rollouts)
+TIMELINES = web.AppKey("timelines", Timelines)
 MATRIX = web.AppKey("matrix", Matrix)
 SEARCH = web.AppKey("search", Search)
 LIVE = web.AppKey("live", Live)

@@ -19,7 +19,7 @@ from deployserver.parameters import NOW, Choice, Date, Names, Plain, Whole
 from deployserver.queries import GREATEST_LIMIT, Query, at
 
 PATH = "/compare"
-AT_ONCE = 200
+AT_ONCE = 100
 
 FILTERS = (Filter("package", "Package"), Filter("group", "Group"), Filter("feed", "Feed"))
 _SIDES = ("left", "left_as_of", "right", "right_as_of")

@@ -14,11 +14,9 @@ from deployserver.drift import Standing
 from deployserver.errors import InvalidRequest
 from deployserver.filters import exactly
 from deployserver.models import Deployment
-from deployserver.packages import key_of
 from deployserver.pages.asking import PageQuestion, ask, links_of
 from deployserver.pages.charts import Bar, Event, Lane, bar_chart, timeline_chart
 from deployserver.pages.filters import Filter, beyond_form, chosen, form_fields
-from deployserver.pages.links import Links
 from deployserver.pages.rendering import render
 from deployserver.pages.texts import plural
 from deployserver.pages.times import DAY
@@ -31,13 +29,12 @@ from deployserver.pages.ways import (
 )
 from deployserver.parameters import Date, Names, Plain
 from deployserver.queries import Query, asked, at
-from deployserver.storage.spread import PackageKey
 from deployserver.viewing import Asked
 
 PATH = "/target"
 WEEKS = 26
-MOST_LANES, MOST_EVENTS = 12, 200
-"""So many packages and deployments the timeline is drawn from."""
+MOST_LANES = 12
+"""So many packages the timeline shows."""
 
 FILTERS = (
     Filter("as_of", "As of", "Now; or 7d, 2021-04-13"),
@@ -127,25 +124,17 @@ async def _standings(request: web.Request, deployments: Sequence[Deployment]) ->
 
 async def _timeline(request: web.Request, wanted: Asked, until: int) -> Markup:
     """Return a picture of the packages that changed last, as far back as the newest records go."""
-    page = await request.app[keys.HISTORY].page(request[keys.CALLER], wanted, None, MOST_EVENTS)
-    packages: dict[PackageKey, list[Deployment]] = {}
-    for deployment in page.deployments:
-        packages.setdefault(key_of(deployment.row), []).append(deployment)
-    lanes = [_lane(links_of(request), deployments) for deployments in list(packages.values())[:MOST_LANES]]
+    timeline = await request.app[keys.TIMELINES].of(request[keys.CALLER], wanted, MOST_LANES)
+    links = links_of(request)
+    lanes = [
+        Lane(lane.package, [Event(step.date, step.version, links.record_url(step.id)) for step in lane.steps])
+        for lane in timeline.lanes
+    ]
     since = min((lane.events[0].at for lane in lanes), default=until)
-    note = f"the {plural(len(lanes), 'package')} that changed last" if len(packages) > len(lanes) else None
-    if page.next:
-        last = f"from the last {plural(len(page.deployments), 'deployment')}"
-        note = f"{note}, {last}" if note else last
-    return timeline_chart("Timeline", lanes, since, max(until, since + 1), note=note)
-
-
-def _lane(links: Links, deployments: list[Deployment]) -> Lane:
-    """Return the lane of a package, whose records come newest first."""
-    row = deployments[0].row
-    name = f"{row.group_name}/{row.package_name}" if row.group_name else row.package_name
-    events = [Event(one.row.date, one.row.version, links.record_url(one.id)) for one in reversed(deployments)]
-    return Lane(name, events)
+    notes = [f"the {plural(len(lanes), 'package')} that changed last"] if timeline.packages > len(lanes) else []
+    if not timeline.complete:
+        notes.append(f"from the last {plural(timeline.records, 'deployment')}")
+    return timeline_chart("Timeline", lanes, since, max(until, since + 1), note=", ".join(notes) or None)
 
 
 async def _frequency(request: web.Request, question: PageQuestion, everything: Asked) -> Markup:
