@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -35,15 +36,15 @@ def wrk_is_missing() -> bool:
     return shutil.which("wrk") is None
 
 
-def measure(server: Server, connections: int, seconds: float) -> Sample:
-    """Load a server and return what was measured.
+def measure(server: Server, connections: int, seconds: float, *, skewed: bool = False) -> Sample:
+    """Load a server and return what was measured; ``skewed`` posts many different records instead of one.
 
     Raises ProcessLookupError if it has died. A server with a database must hold at least as many rows as wrk has
     counted 2xx answers of it.
     """
     cpu = cpu_seconds(server.process.pid)
     with MemoryWatch(server.process.pid) as memory:
-        counted = _wrk(server.url, connections, seconds)
+        counted = _wrk(server.url, connections, seconds, skewed)
     cpu = cpu_seconds(server.process.pid) - cpu
     requests, not_2xx = counted["requests"], counted["not_2xx"]
     server.answered += requests - not_2xx
@@ -62,11 +63,12 @@ def measure(server: Server, connections: int, seconds: float) -> Sample:
     )
 
 
-def _wrk(url: str, connections: int, seconds: float) -> dict[str, int]:
+def _wrk(url: str, connections: int, seconds: float, skewed: bool) -> dict[str, int]:
     duration = f"-d{max(round(seconds), 1)}"  # wrk takes whole seconds
     patience = ("--timeout", "30")  # a slow answer shows in the latency, and is no failure
     command = ["wrk", "-t1", f"-c{connections}", duration, *patience, "--latency", "-s", str(_SCRIPT), url]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "SKEWED": "1"} if skewed else None
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     line = next(line for line in output.splitlines() if line.startswith("JSON "))
     counted: dict[str, int] = json.loads(line.removeprefix("JSON "))
     return counted

@@ -70,6 +70,11 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME=DIRECTORY",
         help="also run the product from another checkout, to compare a change with what was before",
     )
+    parser.add_argument(
+        "--skewed",
+        action="store_true",
+        help="post records of many packages and targets, instead of one again and again",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to a file too")
     return parser.parse_args()
 
@@ -101,7 +106,7 @@ def _measure(started: Sequence[Server], arguments: argparse.Namespace) -> Measur
         shift = number % len(started)
         for connections, samples in measured.items():
             for server in [*started[shift:], *started[:shift]]:
-                samples[server.name].append(measure(server, connections, arguments.seconds))
+                samples[server.name].append(measure(server, connections, arguments.seconds, skewed=arguments.skewed))
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     return measured
 

@@ -76,13 +76,13 @@ def start_baseline(name: str, directory: Path) -> Server:
     """Start ``bare`` or ``schema``."""
     port = _free_port()
     command = [sys.executable, str(HERE / "baseline.py"), name, "--port", str(port)]
-    return _start(name, port, command, directory, _environment(product_directory()), None)
+    return _start(name, port, command, directory, server_environment(product_directory()), None)
 
 
 def start_product(name: str, directory: Path, checkout: Path | None = None) -> Server:
     """Start the product with its default settings, from ``checkout`` if given."""
     port = _free_port()
-    environment = _environment(checkout or product_directory())
+    environment = server_environment(checkout or product_directory())
     program = [sys.executable, "-m", "deployserver"]
     configured = ["--config", "config.ini"]
     (directory / "config.ini").write_text("# all defaults\n")
@@ -94,6 +94,13 @@ def start_product(name: str, directory: Path, checkout: Path | None = None) -> S
         _run([*program, *step, *configured], directory, environment)
     command = [*program, "serve", "--port", str(port), *configured]
     return _start(name, port, command, directory, environment, directory / "deployserver.db")
+
+
+def start_installed(name: str, directory: Path) -> Server:
+    """Start the product on a configuration and a database that are there."""
+    port = _free_port()
+    program = [sys.executable, "-m", "deployserver", "--config", "config.ini", "serve", "--port", str(port)]
+    return _start(name, port, program, directory, server_environment(product_directory()), None)
 
 
 def start_usual(name: str, directory: Path) -> Server:
@@ -142,7 +149,7 @@ def _plain_environment() -> dict[str, str]:
     }
 
 
-def _environment(package: Path) -> dict[str, str]:
+def server_environment(package: Path) -> dict[str, str]:
     """Return an environment without settings of the product, and with ``package`` before all other packages."""
     others = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return {**_plain_environment(), "PYTHONPATH": os.pathsep.join([str(package.resolve()), *others])}

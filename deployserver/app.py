@@ -11,14 +11,16 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from deployserver.affected import Affected
 from deployserver.api import keys
 from deployserver.api.deployments import record_deployment
 from deployserver.api.events import follow_deployments
 from deployserver.api.expectations import ask_for_body
 from deployserver.api.health import health, live
 from deployserver.api.middleware import request_middleware
+from deployserver.api.openapi import DESCRIPTION, Description, openapi_json
 from deployserver.api.proxies import Proxies
-from deployserver.api.reading import compare, read_current, read_deployment, read_frequency, read_history
+from deployserver.api.reading import compare, read_affected, read_current, read_deployment, read_frequency, read_history
 from deployserver.api.request_ids import RequestIds
 from deployserver.audit import RefusalAudit
 from deployserver.authentication import Authenticator
@@ -33,11 +35,18 @@ from deployserver.key_usage import KeyUsage
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.overview import Overview
 from deployserver.pages.assets import static_asset
+from deployserver.pages.deployments import show_history, show_record
+from deployserver.pages.documentation import SWAGGER_UI, documentation, documentation_asset, swagger_ui
 from deployserver.pages.entrance import entrance
+from deployserver.pages.error_page import no_such_page
+from deployserver.pages.overview import show_overview
 from deployserver.pages.rendering import set_up_pages
+from deployserver.pages.search import show_matches
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
 from deployserver.passwords import Passwords
+from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.storage import DeploymentWriter, Indexer, database
@@ -63,9 +72,17 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments", read_history),
     Route(hdrs.METH_GET, "/api/deployments/current", read_current),
     Route(hdrs.METH_GET, "/api/deployments/compare", compare),
+    Route(hdrs.METH_GET, "/api/deployments/affected", read_affected),
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
+    Route(hdrs.METH_GET, "/", show_overview, page=True),
+    Route(hdrs.METH_GET, "/deployments", show_history, page=True),
+    Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
+    Route(hdrs.METH_GET, "/api/openapi.json", openapi_json, public=True),
+    Route(hdrs.METH_GET, "/api/docs", documentation, page=True),
+    Route(hdrs.METH_GET, "/api/docs/{name}", documentation_asset, public=True),
+    Route(hdrs.METH_GET, "/search", show_matches, page=True),
     Route(hdrs.METH_GET, "/static/{name}", static_asset, public=True),
     Route(hdrs.METH_GET, "/health", health, public=True),
     Route(hdrs.METH_GET, "/health/json", health, public=True),
@@ -97,10 +114,13 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
     app[keys.PROXIES] = Proxies(settings.server.trusted_proxies)
     app[keys.REQUEST_IDS] = RequestIds()
     app[keys.REQUEST_LOG] = RequestLog()
+    app[keys.NO_SUCH_PAGE] = entrance(no_such_page, public=False)
     for route in routes:
         for base in dict.fromkeys(("", settings.server.base_path)):
             _add_route(app.router, base, route)
 
+    app[DESCRIPTION] = Description((route.method, route.path) for route in ROUTES)
+    app[SWAGGER_UI] = swagger_ui()
     set_up_pages(app, settings.server.base_path, clock)
 
     async def services(app: web.Application) -> AsyncIterator[None]:
@@ -125,8 +145,11 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.VIEWING] = viewing = Viewing(access, store, clock)
             app[keys.HISTORY] = History(viewing)
             app[keys.INSTALLATIONS] = Installations(viewing)
+            app[keys.AFFECTED] = Affected(viewing)
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
+            app[keys.OVERVIEW] = Overview(viewing, clock)
+            app[keys.SEARCH] = Search(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))
             app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)
             app[keys.HEALTH] = health_check = Health(store, writer)

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError
 
 from deployserver.comparison import DIFFERENCE_KINDS
-from deployserver.dates import ACCEPTED, parse_date
 from deployserver.errors import InvalidRequest
 from deployserver.frequency import PERIODS
-from deployserver.schemas import NAME_LENGTH, Text
+from deployserver.parameters import Ago, Choice, Choices, Date, Dates, Flag, Moment, Names, Plain, Whole, Words
 from deployserver.viewing import Asked
 
 DEFAULT_LIMIT = 50
 GREATEST_LIMIT = 1000
 FORMATS = ("json", "ndjson", "csv")
-
-_MOST_NAMES = 100
-_LONGEST_PLAIN = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII | re.IGNORECASE)
-_LONGEST_AGO = 100 * 366 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Ago:
-    """A moment so many microseconds before now."""
-
-    micros: int
-
-
-Moment = int | Ago
 
 
 def at(moment: Moment | None, now: int) -> int | None:
@@ -43,137 +24,7 @@ def at(moment: Moment | None, now: int) -> int | None:
     return now - moment.micros if isinstance(moment, Ago) else moment
 
 
-class Names(fields.List[str]):
-    """Names, any of which will do; given by repeating the parameter. Empty ones are none."""
-
-    def __init__(self, description: str) -> None:
-        super().__init__(
-            Text(NAME_LENGTH), load_default=(), validate=_few, metadata={"description": description, "example": None}
-        )
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the names as a tuple. Raises ValidationError."""
-        if not isinstance(value, list):
-            return ()
-        texts = dict.fromkeys(text for one in value if (text := self.inner.deserialize(one)) is not None)
-        _few(texts)
-        return tuple(texts)
-
-
-class Date(fields.Field[Moment]):
-    """A date as the API takes it, or how long ago: ``7d``, ``24h``."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the moment, or None where it is absent. Raises ValidationError."""
-        if not isinstance(value, str) or not value.strip():
-            return None
-        text = value.strip()
-        if match := _AGO.fullmatch(text):
-            seconds = int(match[1]) * _UNITS[match[2].lower()]
-            if seconds > _LONGEST_AGO:
-                raise ValidationError("is more than a hundred years ago.")
-            return Ago(seconds * 1_000_000)
-        try:
-            return parse_date(text)
-        except ValueError as error:
-            message = str(error).replace(ACCEPTED, f"{ACCEPTED}, or how long ago it is, such as 7d or 24h")
-            raise ValidationError(message) from None
-
-
-class Dates(Names):
-    """Up to two dates."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the moments as a tuple. Raises ValidationError."""
-        moments = [Date().deserialize(text) for text in value] if isinstance(value, list) else []
-        found = tuple(moment for moment in moments if moment is not None)
-        if len(found) > 2:
-            raise ValidationError("may be given twice at most.")
-        return found
-
-
-class Words(fields.Field[tuple[str, ...]]):
-    """Words, all of which must be there."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the words as a tuple. Raises ValidationError."""
-        text = Text(NAME_LENGTH, lines=True).deserialize(value if value is not None else "")
-        words = tuple(dict.fromkeys((text or "").split()))
-        if len(words) > 10:
-            raise ValidationError("has more than ten words.")
-        return words
-
-
-class Whole(fields.Integer):
-    """A whole number in plain digits."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the number, or the default where there is none. Raises ValidationError."""
-        if isinstance(value, str) and not value.strip():
-            value = None
-        if value is None or not isinstance(value, str):
-            return self.load_default
-        low, high = self.metadata["minimum"], self.metadata["maximum"]
-        if not re.fullmatch(r"\d{1,19}", value.strip(), re.ASCII) or not low <= int(value) <= high:
-            raise ValidationError(f"must be a whole number from {low} to {high}.")
-        return int(value)
-
-
-class Choice(fields.String):
-    """One of a few words, in any letter case."""
-
-    def __init__(self, known: Iterable[str], **kwargs: Any) -> None:
-        self.known = tuple(known)
-        super().__init__(validate=validate.OneOf(self.known), **kwargs)
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the word, or the default where there is none. Raises ValidationError."""
-        if not isinstance(value, str) or not value.strip():
-            return self.load_default
-        word = value.strip().lower()
-        if word not in self.known:
-            raise ValidationError(f"must be one of {', '.join(self.known)}.")
-        return word
-
-
-class Choices(Names):
-    """Some of a few words; given by repeating the parameter."""
-
-    def __init__(self, known: Iterable[str], description: str) -> None:
-        super().__init__(description)
-        self.choice = Choice(known)
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the words as a tuple. Raises ValidationError."""
-        words = [self.choice.deserialize(text) for text in value] if isinstance(value, list) else []
-        return tuple(dict.fromkeys(word for word in words if word))
-
-
-class Flag(fields.Boolean):
-    """true or false."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the truth, False where it is absent. Raises ValidationError."""
-        word = value.strip().lower() if isinstance(value, str) else ""
-        if word not in ("", "true", "1", "yes", "false", "0", "no"):
-            raise ValidationError("must be true or false.")
-        return word in ("true", "1", "yes")
-
-
-class Plain(fields.String):
-    """A text that is looked at elsewhere."""
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the text, or None where it is absent or empty. Raises ValidationError."""
-        return Text(_LONGEST_PLAIN).deserialize(value if isinstance(value, str) else "")
-
-
-def _few(names: Any) -> None:
-    if len(names) > _MOST_NAMES:
-        raise ValidationError(f"is given more than {_MOST_NAMES} times.")
-
-
-_ANY = "in any letter case; a * at the end stands for anything; may be repeated, for any of them"
+_ANY = "in any letter case; a * at the end stands for anything, ** for one *; may be repeated, for any of them"
 _MOMENT = "a date in any form that a deployment's Date may have, or how long ago: 7d, 24h"
 
 
@@ -195,26 +46,34 @@ class FormatQuery(Query):
 class PlaceFilter(Query):
     """Which installations."""
 
-    feed = Names(f"the feed's name or an alternate name, {_ANY}")
-    group = Names(f"the package's group, {_ANY}")
-    package = Names(f"the package's name, {_ANY}")
+    feed = Names(f"the feed's name or an alternate name, {_ANY}", "DefaultNuGet")
+    group = Names(f"the package's group, {_ANY}", "@acme")
+    ungrouped = Flag(metadata={"description": "packages without a group, also where groups are asked for"})
+    package = Names(f"the package's name, {_ANY}", "Newtonsoft.Json", "Newtonsoft.*")
 
 
 class RecordFilterQuery(PlaceFilter):
     """Which records."""
 
-    version = Names(f"the version as it was recorded, {_ANY}")
-    target = Names(f"the target, {_ANY}")
-    application = Names(f"the application that deployed, {_ANY}")
-    user = Names(f"who deployed, {_ANY}")
-    q = Words(metadata={"description": "words, each of which is in some field, in any letter case"})
+    version = Names(f"the version as it was recorded, {_ANY}", "12.0.3", "12.*")
+    target = Names(f"the target, {_ANY}", "web01", "web*")
+    application = Names(f"the application that deployed, {_ANY}", "ProfitCalc")
+    user = Names(f"who deployed, {_ANY}", "alice")
+    q = Words(
+        metadata={
+            "description": "up to ten words, each of which is in some field, in any letter case",
+            "examples": ("hotfix json",),
+        }
+    )
 
 
 class TimeFilter(RecordFilterQuery):
     """Which records, also by their dates."""
 
-    since = Date(metadata={"description": f"the earliest Date: {_MOMENT}"})
-    until = Date(metadata={"description": f"the latest Date: {_MOMENT}"})
+    since = Date(metadata={"description": f"the earliest Date: {_MOMENT}", "examples": ("7d", "2021-04-01")})
+    until = Date(
+        metadata={"description": f"the latest Date: {_MOMENT}", "examples": ("24h", "2021-04-13T10:00:00+02:00")}
+    )
 
 
 class PageQuery(FormatQuery):
@@ -244,23 +103,33 @@ class HistoryQuery(TimeFilter, CountedPageQuery):
 class CurrentQuery(TimeFilter, CountedPageQuery):
     """``GET /api/deployments/current``."""
 
-    as_of = Date(metadata={"description": f"the state as it was at {_MOMENT}"})
+    as_of = Date(
+        metadata={"description": f"the state as it was at {_MOMENT}", "examples": ("30d", "2021-04-13T10:00:00Z")}
+    )
 
 
 class CompareQuery(PlaceFilter, PageQuery):
     """``GET /api/deployments/compare``."""
 
-    target = Names("a target's name, in any letter case: two of them, or one and as_of")
-    as_of = Dates(f"the state as it was at {_MOMENT}; twice for the left and the right side")
+    target = Names("a target's name, in any letter case: two of them, or one and as_of", "web01", least=1)
+    as_of = Dates(f"the state as it was at {_MOMENT}, or now; twice for the left and the right side", "7d")
     difference = Choices(DIFFERENCE_KINDS, f"only these: {', '.join(DIFFERENCE_KINDS)}; may be repeated")
 
 
 class AffectedQuery(RecordFilterQuery, PageQuery):
     """``GET /api/deployments/affected``."""
 
-    purl = Plain(metadata={"description": "a package URL, such as pkg:nuget/Newtonsoft.Json@12.0.3"})
+    purl = Plain(
+        metadata={
+            "description": "a package URL, in place of package: with a version, or with a range beside it",
+            "examples": ("pkg:nuget/Newtonsoft.Json@12.0.3",),
+        }
+    )
     range = Plain(
-        metadata={"description": "a range in the syntax of the package's ecosystem, or vers:, such as [12.0,13.0.1)"}
+        metadata={
+            "description": "a range in the syntax of the package's ecosystem, or vers:; * for every version",
+            "examples": ("[12.0,13.0.1)", "vers:nuget/>=12.0|<13.0.1"),
+        }
     )
 
 
@@ -325,7 +194,7 @@ def asked(query: Mapping[str, Any], now: int) -> Asked:
         raise InvalidRequest({"since": ["is later than until."]})
     return Asked(
         query.get("feed", ()),
-        query.get("group", ()),
+        (*query.get("group", ()), *([""] if query.get("ungrouped") else [])),
         query.get("package", ()),
         query.get("target", ()),
         query.get("version", ()),

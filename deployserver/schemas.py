@@ -114,16 +114,75 @@ class SubmissionSchema(Schema):
 
         unknown = EXCLUDE
 
-    application = Text(NAME_LENGTH, required=True, data_key="Application")
-    description = Text(DESCRIPTION_LENGTH, lines=True, required=True, data_key="Description")
-    target = Text(NAME_LENGTH, required=True, data_key="Target")
-    feed_name = Text(NAME_LENGTH, required=True, data_key="FeedName")
-    package_name = Text(NAME_LENGTH, required=True, data_key="PackageName")
-    version = Text(NAME_LENGTH, required=True, data_key="Version")
-    group_name = Text(NAME_LENGTH, data_key="GroupName")
-    user_name = Text(NAME_LENGTH, data_key="UserName")
-    url = HttpUrl(URL_LENGTH, data_key="Url")
-    date = Date(NAME_LENGTH, data_key="Date")
+    application = Text(
+        NAME_LENGTH,
+        required=True,
+        data_key="Application",
+        metadata={
+            "description": "what deployed it: a CI server, a script, a release tool",
+            "examples": ("ProfitCalc",),
+        },
+    )
+    description = Text(
+        DESCRIPTION_LENGTH,
+        lines=True,
+        required=True,
+        data_key="Description",
+        metadata={
+            "description": "a brief summary; line breaks are fine",
+            "examples": ("Deployed by Custom Release Server",),
+        },
+    )
+    target = Text(
+        NAME_LENGTH,
+        required=True,
+        data_key="Target",
+        metadata={"description": "where to, usually a server's name", "examples": ("localhost",)},
+    )
+    feed_name = Text(
+        NAME_LENGTH,
+        required=True,
+        data_key="FeedName",
+        metadata={"description": "the feed's name or an alternate name", "examples": ("DefaultNuGet",)},
+    )
+    package_name = Text(
+        NAME_LENGTH,
+        required=True,
+        data_key="PackageName",
+        metadata={"description": "the package's name or id", "examples": ("Newtonsoft.Json",)},
+    )
+    version = Text(
+        NAME_LENGTH,
+        required=True,
+        data_key="Version",
+        metadata={"description": "the version, kept as it is written", "examples": ("12.0.3",)},
+    )
+    group_name = Text(
+        NAME_LENGTH,
+        data_key="GroupName",
+        metadata={"description": "group, scope or namespace of the package", "examples": ("@acme",)},
+    )
+    user_name = Text(
+        NAME_LENGTH,
+        data_key="UserName",
+        metadata={"description": "who deployed it; default: the user or the name of the key", "examples": ("alice",)},
+    )
+    url = HttpUrl(
+        URL_LENGTH,
+        data_key="Url",
+        metadata={
+            "description": "an absolute http or https URL with more about the deployment",
+            "examples": ("http://buildserver:8622/builds/17",),
+        },
+    )
+    date = Date(
+        NAME_LENGTH,
+        data_key="Date",
+        metadata={
+            "description": "when; default: now. ISO 8601 (UTC where no zone is given), RFC 1123 or .NET's JSON date",
+            "examples": ("2021-04-13T10:00:00Z", "2021-04-13T12:00:00+02:00", "/Date(1618308000000)/"),
+        },
+    )
 
 
 _SCHEMA = SubmissionSchema()

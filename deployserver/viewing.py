@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from deployserver.clock import Clock
 from deployserver.errors import NotPermitted
-from deployserver.filters import RecordFilter, Word
+from deployserver.filters import RecordFilter, Word, read_pattern
 from deployserver.live_access import LiveAccess
 from deployserver.models import ANONYMOUS, VIEW_FEED, Caller, Deployment, Feed
 from deployserver.privileges import unusable_because
@@ -99,12 +99,8 @@ class Viewing:
 
 
 def _is_one_of(feed: Feed, patterns: Sequence[str]) -> bool:
-    names = [name.casefold() for name in (feed.name, *feed.alternate_names)]
-    for pattern in patterns:
-        key = pattern.casefold()
-        if any(name.startswith(key[:-1]) if key.endswith("*") else name == key for name in names):
-            return True
-    return False
+    names = (feed.name, *feed.alternate_names)
+    return any(read_pattern(pattern).matches(name) for pattern in patterns for name in names)
 
 
 def _not_permitted(caller: Caller) -> str:

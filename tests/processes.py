@@ -66,7 +66,7 @@ class Installation:
             ("feed", "add", FEED),
             ("key", "create", "--feed", FEED, "--name", "ci", "--value", KEY),
         ):
-            done = subprocess.run(self._command(*arguments), capture_output=True, env=_environment(), text=True)
+            done = subprocess.run(self._command(*arguments), capture_output=True, env=environment(), text=True)
             assert done.returncode == 0, done.stderr
 
     async def run(self, *arguments: str, preexec_fn: Callable[[], object] | None = None) -> Finished:
@@ -77,7 +77,7 @@ class Installation:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.directory,
-            env=_environment(),
+            env=environment(),
             preexec_fn=preexec_fn,
         )
         try:
@@ -98,7 +98,7 @@ class Installation:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.directory,
-            env=_environment(),
+            env=environment(),
             preexec_fn=preexec_fn,
         )
         server = Server(process)
@@ -109,7 +109,7 @@ class Installation:
     async def python(self, *arguments: str) -> asyncio.subprocess.Process:
         """Start Python with the same deployserver; the caller ends it."""
         return await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, cwd=self.directory, env=_environment()
+            sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, cwd=self.directory, env=environment()
         )
 
     async def close(self) -> None:
@@ -371,7 +371,7 @@ def obey_permissions() -> Callable[[], None]:
     return drop
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Let a process find the same deployserver as this one, wherever it runs, and no settings but its file's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYSERVER_")}
     package = Path(deployserver.__file__).absolute().parents[1]

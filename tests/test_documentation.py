@@ -82,7 +82,7 @@ def test_every_file_the_readme_links_to_is_there() -> None:
 
 def test_the_powershell_calls_send_the_documented_record() -> None:
     """PowerShell sends a -Body string verbatim; what the README shows is the request that the other tests replay."""
-    form, table = blocks(README, "powershell")
+    form, table, _ = blocks(README, "powershell")
     body = re.search(r"-Body '([^']*)'", form)
     assert body
     assert dict(pair.split("=") for pair in body[1].split("&")) == RECORD

@@ -73,6 +73,8 @@ def matches(asked: RecordFilter, row: DeploymentRow) -> bool:
 
 def is_like(pattern: str, value: str) -> bool:
     pattern, value = pattern.casefold(), value.casefold()
+    if pattern.endswith("**"):
+        return value == pattern[:-1]
     return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
 
 
@@ -121,7 +123,7 @@ some_rows = st.builds(
     application=st.sampled_from(["ProfitCalc", "Octopus", "octopus"]),
     description=st.sampled_from(["Deployed", "Release 100% done\nby hand", "nach ZÜRICH", "build_47"]),
     target=st.sampled_from(["web01", "WEB01", "web02", "db"]),
-    package_name=st.sampled_from(["Newtonsoft.Json", "newtonsoft.json", "Zürich", "ZÜRICH", "left-pad"]),
+    package_name=st.sampled_from(["Newtonsoft.Json", "newtonsoft.json", "Zürich", "ZÜRICH", "left-pad", "left*"]),
     version=st.sampled_from(["1.0", "1.0-RC1", "1.0-rc1", "2.0"]),
     group_name=st.sampled_from([None, None, "@acme", "@Acme"]),
     user_name=st.sampled_from(["alice", "Bob", "API"]),
@@ -132,8 +134,8 @@ some_rows = st.builds(
     recorded_key_id=st.just(1),
 )
 names = {
-    "groups": ["@acme", "@A*", "none"],
-    "packages": ["newtonsoft.json", "new*", "ZüRICH", "*", "unknown"],
+    "groups": ["@acme", "@A*", "none", ""],
+    "packages": ["newtonsoft.json", "new*", "ZüRICH", "*", "unknown", "LEFT**", "left*"],
     "targets": ["web01", "WEB*", "db", "unknown"],
     "versions": ["1.0", "1*", "1.0-RC1", "3"],
     "applications": ["OCTOPUS", "profit*", "unknown"],
@@ -206,6 +208,9 @@ def test_paging_through_the_history_is_a_full_scan(
         async with database.records() as records:
             assert await records.count(asked) == len(expected)
             assert await records.history(asked, None, 100) == expected
+            for place, record in enumerate(expected):
+                newer = await records.newer(asked, (record.row.date, record.id), limit)
+                assert newer == expected[:place][::-1][:limit]
         found: list[StoredDeployment] = []
         before = None
         arriving = iter(late)
@@ -272,6 +277,24 @@ def test_counts_by_day_are_those_of_the_history(
     run(template, rows, indexed, ask)
 
 
+@settings(max_examples=100, deadline=None)
+@given(rows=worlds)
+def test_the_neighbours_of_a_record_are_those_of_its_installation(template: Path, rows: list[DeploymentRow]) -> None:
+    """However it was spelt, and in whatever order it was recorded."""
+
+    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+        for record in stored:
+            same = newest_first([other for other in stored if identity(other.row) == identity(record.row)])
+            place = same.index(record)
+            async with database.records() as records:
+                found = await records.neighbours(record)
+            assert found.before == (same[place + 1] if place + 1 < len(same) else None)
+            assert found.after == (same[place - 1] if place else None)
+            assert found.latest == same[0]
+
+    run(template, rows, 0, ask)
+
+
 @pytest.mark.parametrize("indexed", [0, 2, 40])
 def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, indexed: int) -> None:
     """Every single filter and every pair, on records enough to go past a bound of three."""
@@ -298,6 +321,7 @@ def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, i
             days = Counter(record.row.date // DAY for record in expected)
             async with database.records() as records:
                 assert await records.history(asked, None, 5) == expected[:5], asked
+                assert await records.newer(asked, (0, 0), 5) == expected[::-1][:5], asked
                 assert await records.count(asked) == len(expected), asked
                 assert {item.deployment for item in await records.current(asked, as_of, None, None)} == runs, asked
                 assert await records.counts_by_day(asked) == days, asked

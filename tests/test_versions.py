@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from univers import versions as univers_versions
 
 from deployserver.models import FEED_TYPES
-from deployserver.versions import newest_first
+from deployserver.versions import newest_first, ranked
 from deployserver.versions.schemes import SCHEMES, VERSION_LENGTH
 
 # Texts that look like versions reach further into the code than any text does.
@@ -294,3 +294,10 @@ def test_the_libraries_are_not_imported_before_they_are_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_ranks_count_the_versions_that_are_newer_and_texts_of_one_version_once() -> None:
+    assert ranked("nuget", ["1.0", "2.0-rc1", "1.0.0", "2.0", "nightly", "1.0"]) == [
+        ("2.0", 0), ("2.0-rc1", 1), ("1.0.0", 2), ("1.0", 2), ("nightly", None),
+    ]  # fmt: skip  # as they are ranked
+    assert ranked("npm", []) == []

@@ -31,7 +31,9 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
     request_id = request[keys.REQUEST_ID] = app[keys.REQUEST_IDS].take(request.headers.get(HEADER))
     address = request[keys.ADDRESS] = app[keys.PROXIES].client_address(request)
     try:
-        if request.match_info.http_exception is None and handler not in app[keys.PUBLIC]:
+        if request.match_info.http_exception is not None:
+            handler = app[keys.NO_SUCH_PAGE] if _is_lost(request) else handler
+        elif handler not in app[keys.PUBLIC]:
             await _authenticate(request, app)
         response = await handler(request)
     except DeployServerError as error:
@@ -77,6 +79,13 @@ async def _authenticate(request: web.Request, app: web.Application) -> None:
     fields = request[keys.FIELDS] = await read_fields(request, app[keys.SETTINGS].limits.body_timeout)
     credential = find_credential(request, fields.key)
     request[keys.CALLER] = await app[keys.AUTHENTICATOR].identify(credential, request[keys.ADDRESS])
+
+
+def _is_lost(request: web.Request) -> bool:
+    """Tell whether somebody with a browser asks for a page that does not exist."""
+    nothing = isinstance(request.match_info.http_exception, web.HTTPNotFound)
+    by_browser = "text/html" in request.headers.get(hdrs.ACCEPT, "") and request.method in SAFE_METHODS
+    return nothing and by_browser and "/api/" not in request.path.lower()
 
 
 def _unexpected(request: web.Request, request_id: str) -> web.Response:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 
 from deployserver import queries
+from deployserver.affected import Suspect
 from deployserver.api import keys, tables
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.api.formats import (
@@ -24,6 +25,7 @@ from deployserver.api.formats import (
 from deployserver.api.responses import json_response
 from deployserver.comparison import Difference, Side
 from deployserver.errors import InvalidRequest
+from deployserver.filters import read_pattern
 from deployserver.models import Deployment
 from deployserver.queries import DEFAULT_LIMIT, Query, load_query
 from deployserver.schemas import deployment_json
@@ -130,7 +132,22 @@ async def compare(request: web.Request) -> web.StreamResponse:
         )
 
     return await _answer_list(
-        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place
+        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place, 3
+    )
+
+
+async def read_affected(request: web.Request) -> web.StreamResponse:
+    """Answer with what now runs of a package and is in a range of versions."""
+    question = ask(request, queries.AffectedQuery)
+    query = question.query
+
+    async def suspects() -> Sequence[Suspect]:
+        return await request.app[keys.AFFECTED].find(
+            request[keys.CALLER], query["purl"], query["range"], question.asked
+        )
+
+    return await _answer_list(
+        request, question, "affected", tables.SUSPECTS, suspects, lambda suspect: suspect.place, 4
     )
 
 
@@ -149,7 +166,7 @@ def _sides(question: Question) -> tuple[Side, Side]:
     """Return what is compared with what. Raises InvalidRequest."""
     targets = question.query["target"]
     moments = [queries.at(moment, question.now) for moment in question.query["as_of"]]
-    if any(target.endswith("*") for target in targets):
+    if any(read_pattern(target).is_prefix for target in targets):
         raise InvalidRequest({"target": ["names one target each; a * cannot stand for several here."]})
     if len(targets) == 2:
         first, second = (moments * 2 or [None, None])[:2]
@@ -167,13 +184,15 @@ async def _answer_list(
     name: str,
     table: Table[Item],
     read: Callable[[], Awaitable[Sequence[Item]]],
-    place: Callable[[Item], tuple[str, str, str]],
+    place: Callable[[Item], tuple[str, ...]],
+    parts: int,
 ) -> web.StreamResponse:
     """Answer with a list that is short enough to be made at once, in pages all the same.
 
-    The list is in the order of ``place``, which is where the next page goes on, whatever has come before it meanwhile.
+    The list is in the order of ``place``, which is so many texts and is where the next page goes on, whatever has come
+    before it meanwhile.
     """
-    after = decode_cursor(name, question.query["cursor"], (str, str, str))
+    after = decode_cursor(name, question.query["cursor"], (str,) * parts)
 
     async def page() -> Page[Item]:
         items = [item for item in await read() if after is None or place(item) > after]

@@ -1,4 +1,4 @@
-"""Answers: records as JSON, errors as text that even old PowerShell shows, or as problem details where asked for."""
+"""Answers: records as JSON, and errors as text that even old PowerShell shows, as problem details, or as a page."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ def error_response(request: web.BaseRequest, error: DeployServerError) -> web.Re
 def problem_response(
     request: web.BaseRequest, status: int, title: str, detail: str, errors: dict[str, list[str]] | None = None
 ) -> web.Response:
-    """Answer with an error of a status; ``errors`` maps field names to messages."""
+    """Answer with an error of a status, on pages with a page; ``errors`` maps field names to messages."""
     if not wants_json(request.headers.get(hdrs.ACCEPT, "")):
+        if isinstance(request, web.Request) and keys.ERROR_PAGE in request:
+            return request[keys.ERROR_PAGE](request, status, title, detail, errors)
         return text_response(detail, status)
     problem: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if errors is not None:

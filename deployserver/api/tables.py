@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deployserver.affected import Suspect
 from deployserver.api.formats import Table, to_json
 from deployserver.comparison import Difference
 from deployserver.dates import format_date
@@ -46,6 +47,22 @@ DIFFERENCES: Table[Difference] = Table(
     ),
     _difference_json,
     _difference_cells,
+)
+
+
+def _suspect_json(suspect: Suspect) -> str:
+    more = to_json({"Affected": suspect.affected, "Reason": suspect.reason})
+    return f"{deployment_json(suspect.deployment)[:-1]},{more[1:]}"
+
+
+SUSPECTS: Table[Suspect] = Table(
+    (*DEPLOYMENT_COLUMNS, "Affected", "Reason"),
+    _suspect_json,
+    lambda suspect: (
+        *deployment_cells(suspect.deployment),
+        "true" if suspect.affected else None,
+        suspect.reason,
+    ),
 )
 
 

@@ -1,10 +1,14 @@
-"""The static files of the pages, read once and served from memory."""
+"""Static files, read once and served from memory."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import MappingProxyType
 
 from aiohttp import hdrs, web
@@ -14,11 +18,13 @@ from deployserver.pages.links import Links
 _TYPES = MappingProxyType(
     {
         "app.js": "text/javascript; charset=utf-8",
+        "documentation.css": "text/css; charset=utf-8",
+        "documentation.js": "text/javascript; charset=utf-8",
         "favicon.svg": "image/svg+xml",
         "style.css": "text/css; charset=utf-8",
     }
 )
-"""The files there are, with their content types; nothing else is served, whatever lies in the folder."""
+"""The pages' own files."""
 
 _FOREVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "public, no-cache"
@@ -34,11 +40,24 @@ class Asset:
 
 
 class Assets:
-    """All files of the pages, by name."""
+    """The files of a folder that are served below ``path``, by name; read when the first of them is asked for.
 
-    def __init__(self) -> None:
-        folder = resources.files(__package__) / "static"
-        self._assets = {name: _asset((folder / name).read_bytes(), _TYPES[name]) for name in _TYPES}
+    ``types`` has the files that there are, with their content types: nothing else is served, whatever is in the folder.
+    """
+
+    def __init__(
+        self,
+        path: str = "/static",
+        folder: Traversable | Path | None = None,
+        types: Mapping[str, str] = _TYPES,
+    ) -> None:
+        self._path = path
+        self._folder = folder or resources.files(__package__) / "static"
+        self._types = types
+
+    @cached_property
+    def _assets(self) -> dict[str, Asset]:
+        return {name: _asset((self._folder / name).read_bytes(), type_) for name, type_ in self._types.items()}
 
     def get(self, name: str) -> Asset | None:
         """Return a file, or None where there is none."""
@@ -46,15 +65,23 @@ class Assets:
 
     def url(self, links: Links, name: str) -> str:
         """Return the address of a file as it is now, which a browser never needs to ask for again."""
-        return links.url(f"/static/{name}", v=self._assets[name].version)
+        return links.url(f"{self._path}/{name}", v=self._assets[name].version)
 
 
 ASSETS = web.AppKey("assets", Assets)
 
 
 async def static_asset(request: web.Request) -> web.Response:
-    """Answer ``GET /static/{name}``: for good under the address with the right hash, else to be asked for again."""
-    asset = request.app[ASSETS].get(request.match_info["name"])
+    """Answer ``GET /static/{name}``."""
+    return asset_response(request, request.app[ASSETS])
+
+
+def asset_response(request: web.Request, assets: Assets) -> web.Response:
+    """Answer with the file of the route's name: for good under the address with its hash, else to be asked for again.
+
+    Raises HTTPNotFound.
+    """
+    asset = assets.get(request.match_info["name"])
     if asset is None:
         raise web.HTTPNotFound
     headers = {

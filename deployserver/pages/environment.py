@@ -45,6 +45,7 @@ def furnish(environment: jinja2.Environment, links: Links, assets: Assets, clock
         compact=texts.compact,
         plural=texts.plural,
         percent=texts.percent,
+        marked=texts.marked,
         middle_ellipsis=texts.middle_ellipsis,
     )
     environment.globals.update(
@@ -56,6 +57,7 @@ def furnish(environment: jinja2.Environment, links: Links, assets: Assets, clock
         package_url=links.package_url,
         version_url=links.version_url,
         target_url=links.target_url,
+        installation_url=links.installation_url,
         feed_url=links.feed_url,
         application_url=links.application_url,
         user_url=links.user_url,

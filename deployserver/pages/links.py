@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from deployserver.filters import exactly
+
 Query = Mapping[str, Any]
 
 
@@ -39,21 +41,26 @@ class Links:
         """Return the address of a version's page."""
         return self.url("/version", feed=feed, group=group, package=package, version=version)
 
+    def installation_url(self, feed: str, group: str | None, package: str, target: str) -> str:
+        """Return the address of the history of a package on a target."""
+        place = {"feed": exactly(feed), "group": exactly(group or ""), "ungrouped": None if group else True}
+        return self.url("/deployments", place, package=exactly(package), target=exactly(target))
+
     def target_url(self, target: str) -> str:
         """Return the address of a target's page."""
         return self.url("/target", target=target)
 
     def feed_url(self, feed: str) -> str:
         """Return the address of the history of a feed."""
-        return self.url("/deployments", feed=feed)
+        return self.url("/deployments", feed=exactly(feed))
 
     def application_url(self, application: str) -> str:
         """Return the address of the history of an application."""
-        return self.url("/deployments", application=application)
+        return self.url("/deployments", application=exactly(application))
 
     def user_url(self, user: str) -> str:
         """Return the address of the history of a user."""
-        return self.url("/deployments", user=user)
+        return self.url("/deployments", user=exactly(user))
 
 
 def _items(value: Any) -> Iterable[str]:

@@ -16,7 +16,7 @@ from deployserver.pages.links import Links
 
 
 def set_up_pages(app: web.Application, base_path: str, clock: Clock) -> None:
-    """Prepare an application for ``render`` and ``static_asset``; reads the static files."""
+    """Prepare an application for ``render`` and ``static_asset``."""
     app[ASSETS] = Assets()
     # No context processors: they would be a middleware that every recording passes as well.
     environment = aiohttp_jinja2.setup(app, default_helpers=False, **OPTIONS)

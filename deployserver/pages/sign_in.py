@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from aiohttp import hdrs, web
 from yarl import URL
 
@@ -13,6 +11,7 @@ from deployserver.authentication import Credential
 from deployserver.errors import Refused, TooManyFailures
 from deployserver.pages.entrance import SIGN_IN
 from deployserver.pages.local_path import local_path
+from deployserver.pages.rendering import render
 
 
 async def sign_in_form(request: web.Request) -> web.Response:
@@ -66,41 +65,5 @@ def _see(request: web.Request, path: str) -> web.Response:
 
 
 def _page(request: web.Request, status: int, asked: str, user: str = "", message: str = "") -> web.Response:
-    base = _base(request)
-    text = _TEMPLATE.format(
-        action=escape(base + SIGN_IN),
-        next=escape(local_path(asked, base)),
-        user=escape(user),
-        alert=f'<p role="alert">{escape(message)}</p>' if message else "",
-    )
-    return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
-
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    # Not no-referrer: with that, browsers send "Origin: null" with the form, which is nobody's.
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-
-# Two forms, so that what a browser fills into the one is not sent with the other.
-_TEMPLATE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Sign in – deployserver</title>
-<h1>Sign in</h1>
-{alert}
-<form method="post" action="{action}">
-<input type="hidden" name="next" value="{next}">
-<p><label>User name <input name="user" value="{user}" autocomplete="username" autocapitalize="none" required></label>
-<p><label>Password <input name="password" type="password" autocomplete="current-password" required></label>
-<p><button>Sign in</button>
-</form>
-<form method="post" action="{action}">
-<input type="hidden" name="next" value="{next}">
-<p><label>API key <input name="key" type="password" autocomplete="off" required></label>
-<p><button>Sign in with the key</button>
-</form>
-"""
+    goal = local_path(asked, _base(request))
+    return render(request, "sign_in.html", status=status, next=goal, user=user, message=message)

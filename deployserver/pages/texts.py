@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from deployserver.pages.svg import element, joined
+
 
 def thousands(number: int) -> str:
     """Return a count with its thousands apart: ``1,234``."""
@@ -41,3 +48,12 @@ def middle_ellipsis(text: str, length: int = 32) -> str:
         return text
     tail = (length - 1) // 2
     return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def marked(text: str, words: Sequence[str]) -> Markup:
+    """Return a text in which the words are marked, in any letter case."""
+    if not words:
+        return joined([text])
+    pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    parts = re.split(f"({pattern})", text, flags=re.IGNORECASE)
+    return joined(element("mark", part) if place % 2 else part for place, part in enumerate(parts))

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiosqlite
 
-from deployserver.filters import RecordFilter
+from deployserver.filters import RecordFilter, read_pattern
 
 INSTALLATION_COLUMNS = {"group": "group_id", "package": "package_id", "target": "target_id"}
 DEPLOYMENT_COLUMNS = {"version": "version_id", "application": "application_id", "user": "user_id"}
@@ -136,10 +136,9 @@ async def resolve(connection: aiosqlite.Connection, asked: RecordFilter) -> Cond
 
 async def _ids_of(connection: aiosqlite.Connection, kind: str, patterns: Iterable[str]) -> tuple[int, ...]:
     found: set[int] = set()
-    for pattern in patterns:
-        key = pattern.casefold()
-        if key.endswith("*"):
-            condition, keys = "name_key >= ?2 AND name_key < ?3", (key[:-1], key[:-1] + LAST_CHARACTER)
+    for key, is_prefix in map(read_pattern, patterns):
+        if is_prefix:
+            condition, keys = "name_key >= ?2 AND name_key < ?3", (key, key + LAST_CHARACTER)
         else:
             condition, keys = "name_key = ?2", (key, "")
         rows = await connection.execute_fetchall(

@@ -34,7 +34,7 @@ async def current(
     if conditions.unsatisfiable:
         return []
     parameters = Parameters()
-    found = await _found(connection, parameters, conditions, as_of, after)
+    found = await latest_of(connection, parameters, conditions, as_of, after)
     limited = f"LIMIT {limit}" if limit is not None else ""
     rows = await connection.execute_fetchall(
         f"WITH found AS MATERIALIZED ({found} {_ORDER} {limited}) "
@@ -54,12 +54,12 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions, as_of:
     if conditions.unsatisfiable:
         return 0
     parameters = Parameters()
-    found = await _found(connection, parameters, conditions, as_of, None)
+    found = await latest_of(connection, parameters, conditions, as_of, None)
     ((number,),) = await connection.execute_fetchall(f"SELECT count(*) FROM ({found})", parameters.values)
     return int(number)
 
 
-async def _found(
+async def latest_of(
     connection: aiosqlite.Connection,
     parameters: Parameters,
     conditions: Conditions,
@@ -117,7 +117,7 @@ def _by_record(parameters: Parameters, conditions: Conditions, after: CurrentPos
     """Look at all records of the source, and keep those that are the latest of their installation."""
     ids = among_few(parameters, source, conditions, None, None)
     records = (
-        f"(SELECT DISTINCT id FROM ({ids})) AS candidate CROSS JOIN deployments AS d ON d.id = candidate.id "
+        f"({ids}) AS candidate CROSS JOIN deployments AS d ON d.id = candidate.id "
         "CROSS JOIN installations AS spelt ON spelt.id = d.installation_id "
         "CROSS JOIN installations AS i ON i.id = coalesce(spelt.same_as, spelt.id) AND i.latest_id = d.id "
         "CROSS JOIN names AS p ON p.id = i.package_id CROSS JOIN names AS t ON t.id = i.target_id"

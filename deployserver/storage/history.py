@@ -27,7 +27,21 @@ CROSS JOIN names AS r ON r.id = d.recorded_by_id
 """
 _INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
 _UNINDEXED = "d.id > (SELECT deployment_id FROM indexed)"
-_NEWEST_FIRST = "ORDER BY d.date DESC, d.id DESC"
+
+
+class Way(NamedTuple):
+    """A way through the history: SQL's word for the order on it, and how what follows compares with what has been."""
+
+    direction: str
+    follows: str
+
+    def order(self, date: str = "d.date", id_: str = "d.id") -> str:
+        """Return the ORDER BY clause."""
+        return f"ORDER BY {date} {self.direction}, {id_} {self.direction}"
+
+
+BACK = Way("DESC", "<")
+FORTH = Way("ASC", ">")
 
 
 class StoredDeployment(NamedTuple):
@@ -38,29 +52,41 @@ class StoredDeployment(NamedTuple):
 
 
 Position = tuple[int, int]
-"""A place in the history: the date and the id of the record before it."""
+"""A place in the history: the date and the id of the record that was the last on the way there."""
 
 
-async def newest(
-    connection: aiosqlite.Connection, conditions: Conditions, before: Position | None, limit: int
+async def following(
+    connection: aiosqlite.Connection, conditions: Conditions, position: Position | None, limit: int, way: Way = BACK
 ) -> list[StoredDeployment]:
-    """Return the newest records by date and then by arrival, from ``before`` backwards."""
+    """Return the first records on the way, by date and then by arrival, that come after ``position``."""
     if conditions.unsatisfiable:
         return []
-    source = await find_source(connection, conditions)
     parameters = Parameters()
-    if source is None:
-        ids = _by_date(parameters, conditions, before, limit)
-    elif source.few:
-        ids = among_few(parameters, source, conditions, before, limit)
-    else:
-        ids = _by_key(parameters, source, conditions, before, limit)
+    found = await first_of(connection, parameters, conditions, position, limit, way)
     rows = await connection.execute_fetchall(
-        f"{RECORD} FROM (SELECT DISTINCT id FROM ({ids})) AS found CROSS JOIN deployments AS d ON d.id = found.id "
-        f"{_INSTALLATION} {NAMES} {_NEWEST_FIRST} LIMIT {limit}",
+        f"{RECORD} FROM {found} {NAMES} {way.order()} LIMIT {limit}",
         parameters.values,
     )
     return deployments(rows)
+
+
+async def first_of(
+    connection: aiosqlite.Connection,
+    parameters: Parameters,
+    conditions: Conditions,
+    position: Position | None,
+    limit: int,
+    way: Way = BACK,
+) -> str:
+    """Return deployments ``d`` with their installations ``i``, in no order, that have the first ones on the way."""
+    source = await find_source(connection, conditions)
+    if source is None:
+        ids = _by_date(parameters, conditions, position, limit, way)
+    elif source.few:
+        ids = among_few(parameters, source, conditions, position, limit, way)
+    else:
+        ids = _by_key(parameters, source, conditions, position, limit, way)
+    return f"({ids}) AS found CROSS JOIN deployments AS d ON d.id = found.id {_INSTALLATION}"
 
 
 async def after_id(
@@ -95,7 +121,7 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int
     parameters = Parameters()
     wanted = conditions.all(parameters)
     if source is not None:
-        statement = f"SELECT count(DISTINCT id) FROM ({of_source(parameters, source, conditions)})"
+        statement = f"SELECT count(*) FROM ({of_source(parameters, source, conditions)})"
     elif wanted:
         statement = f"SELECT count(*) FROM deployments AS d {_INSTALLATION} {where(wanted)}"
     else:
@@ -109,30 +135,35 @@ def deployments(rows: Any) -> list[StoredDeployment]:
     return [StoredDeployment(row[0], DeploymentRow._make(row[1:])) for row in rows]
 
 
-def _before(parameters: Parameters, position: Position | None, date: str, id_: str) -> list[str]:
+def _after(parameters: Parameters, position: Position | None, way: Way, date: str, id_: str) -> list[str]:
     if position is None:
         return []
     moment, number = parameters.add(position[0]), parameters.add(position[1])
     # The first says to an index where to begin.
-    return [f"{date} <= {moment}", f"({date}, {id_}) < ({moment}, {number})"]
+    return [f"{date} {way.follows}= {moment}", f"({date}, {id_}) {way.follows} ({moment}, {number})"]
 
 
-def _by_date(parameters: Parameters, conditions: Conditions, before: Position | None, limit: int) -> str:
-    """Go back in time until enough are found."""
-    wanted = [*_before(parameters, before, "d.date", "d.id"), *conditions.all(parameters)]
+def _by_date(parameters: Parameters, conditions: Conditions, position: Position | None, limit: int, way: Way) -> str:
+    """Go through time until enough are found."""
+    wanted = [*_after(parameters, position, way, "d.date", "d.id"), *conditions.all(parameters)]
     installation = _INSTALLATION if conditions.feed_ids is not None or conditions.ids or conditions.words else ""
     return (
         f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d INDEXED BY deployments_by_date {installation} "
-        f"{where(wanted)} {_NEWEST_FIRST} LIMIT {limit})"
+        f"{where(wanted)} {way.order()} LIMIT {limit})"
     )
 
 
 def among_few(
-    parameters: Parameters, source: Source, conditions: Conditions, before: Position | None, limit: int | None
+    parameters: Parameters,
+    source: Source,
+    conditions: Conditions,
+    position: Position | None,
+    limit: int | None,
+    way: Way = BACK,
 ) -> str:
     """Look at all records of the source, and at those that are not indexed."""
-    wanted = [*_before(parameters, before, "d.date", "d.id"), *conditions.all(parameters)]
-    order = f"{_NEWEST_FIRST} LIMIT {limit}" if limit is not None else ""
+    wanted = [*_after(parameters, position, way, "d.date", "d.id"), *conditions.all(parameters)]
+    order = f"{way.order()} LIMIT {limit}" if limit is not None else ""
     keys = parameters.table(source.keys)
     if not source.table:
         records = f"({keys}) AS k CROSS JOIN deployments AS d ON d.id = k.value"
@@ -148,7 +179,7 @@ def among_few(
 
 
 def of_source(parameters: Parameters, source: Source, conditions: Conditions) -> str:
-    """Return a query for ids and dates of all records of the source that meet the conditions; an id may come twice."""
+    """Return a query for ids and dates of all records of the source that meet the conditions."""
     wanted = conditions.all(parameters)
     if source.table == "deployments" and not conditions.of_records:
         # Its keys are just the installations that are asked for, and the index has the dates.
@@ -170,16 +201,18 @@ def of_source(parameters: Parameters, source: Source, conditions: Conditions) ->
             f"{where([_UNINDEXED, *wanted])}"
         )
     ids = among_few(parameters, source, conditions, None, None)
-    return f"SELECT d.id, d.date FROM (SELECT DISTINCT id FROM ({ids})) AS f CROSS JOIN deployments AS d ON d.id = f.id"
+    return f"SELECT d.id, d.date FROM ({ids}) AS f CROSS JOIN deployments AS d ON d.id = f.id"
 
 
-def _by_key(parameters: Parameters, source: Source, conditions: Conditions, before: Position | None, limit: int) -> str:
-    """Go through the keys of the source for the newest record of each; only those with the newest ones matter."""
+def _by_key(
+    parameters: Parameters, source: Source, conditions: Conditions, position: Position | None, limit: int, way: Way
+) -> str:
+    """Go through the keys of the source for the first record of each; only those with the first ones of all matter."""
     wanted = conditions.all(parameters)
-    newest_of_key = " AND ".join(
+    first_of_key = " AND ".join(
         [
             f"e.{source.key} = {{key}}",
-            *_before(parameters, before, "e.date", f"e.{source.id}"),
+            *_after(parameters, position, way, "e.date", f"e.{source.id}"),
             *([f"e.date <= {parameters.add(conditions.until)}"] if conditions.until is not None else []),
             *([f"e.date >= {parameters.add(conditions.since)}"] if conditions.since is not None else []),
             *wanted,
@@ -188,21 +221,21 @@ def _by_key(parameters: Parameters, source: Source, conditions: Conditions, befo
     # Where the records are the source themselves, this is a look-up of the row at hand.
     records = (
         f"{source.table} AS e CROSS JOIN deployments AS d ON d.id = e.{source.id} {_INSTALLATION} "
-        f"WHERE {newest_of_key} ORDER BY e.date DESC, e.{source.id} DESC"
+        f"WHERE {first_of_key} {way.order('e.date', f'e.{source.id}')}"
     )
     keys = parameters.table(source.keys)
     ids = (
         f"WITH heads AS MATERIALIZED (SELECT k.value AS key, (SELECT e.{source.id} FROM "
         f"{records.format(key='k.value')} LIMIT 1) AS head FROM ({keys}) AS k), "
         f"top AS MATERIALIZED (SELECT heads.key FROM heads CROSS JOIN deployments AS d ON d.id = heads.head "
-        f"{_NEWEST_FIRST} LIMIT {limit}) "
+        f"{way.order()} LIMIT {limit}) "
         f"SELECT d.id AS id FROM top CROSS JOIN deployments AS d ON d.id IN (SELECT e.{source.id} FROM "
         f"{records.format(key='top.key')} LIMIT {limit})"
     )
     if source.table == "deployments":
         return ids
-    order = f"{_NEWEST_FIRST} LIMIT {limit}"
-    outside = [*_before(parameters, before, "d.date", "d.id"), *wanted]
+    order = f"{way.order()} LIMIT {limit}"
+    outside = [*_after(parameters, position, way, "d.date", "d.id"), *wanted]
     return f"SELECT * FROM ({ids}) UNION ALL {_unindexed(outside, order)}"
 
 

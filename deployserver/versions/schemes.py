@@ -115,6 +115,14 @@ def newest_first(feed_type: str, versions: Iterable[str]) -> list[str]:
 
     Texts of equal versions are ordered among themselves, too, so that a page looks the same each time.
     """
+    return [version for version, _ in ranked(feed_type, versions)]
+
+
+def ranked(feed_type: str, versions: Iterable[str]) -> list[tuple[str, int | None]]:
+    """Return what ``newest_first`` does, each with how many versions are newer; None for what is no version.
+
+    Texts of equal versions count as one.
+    """
     scheme = SCHEMES[feed_type]
     ordered: list[tuple[Any, str]] = []
     rest: list[str] = []
@@ -124,4 +132,10 @@ def newest_first(feed_type: str, versions: Iterable[str]) -> list[str]:
         except ValueError:
             rest.append(version)
     ordered.sort(reverse=True)
-    return [version for _, version in ordered] + sorted(rest)
+    found: list[tuple[str, int | None]] = []
+    newer, previous = -1, None
+    for key, version in ordered:
+        if key != previous:
+            newer, previous = newer + 1, key
+        found.append((version, newer))
+    return found + [(version, None) for version in sorted(rest)]

@@ -1,0 +1,1 @@
+"""What the API's OpenAPI description says. Only ``document`` imports apispec, and is itself imported when asked for."""

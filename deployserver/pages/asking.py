@@ -1,0 +1,65 @@
+"""What the address of a page asks for: the API's parameters, checked as the API does."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from deployserver import queries
+from deployserver.api import keys
+from deployserver.pages.links import Links
+from deployserver.parameters import Plain, Whole, Words
+from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Query, TimeFilter, load_query
+from deployserver.viewing import Asked
+
+_OF_CREDENTIALS = ("key",)
+
+
+class HistoryPageQuery(TimeFilter):
+    """``/deployments``: ``cursor`` leads to older records, as in the API, and ``newer`` to newer ones."""
+
+    limit = Whole(load_default=DEFAULT_LIMIT, metadata={"minimum": 1, "maximum": GREATEST_LIMIT})
+    cursor = Plain()
+    newer = Plain()
+
+
+class SearchQuery(Query):
+    """``/search``."""
+
+    q = Words()
+
+
+class PageQuestion(NamedTuple):
+    """A query that has been checked, what was given for it, and when: ``given`` has the texts by name in lower case."""
+
+    query: dict[str, Any]
+    given: dict[str, list[str]]
+    now: int
+
+    @property
+    def asked(self) -> Asked:
+        """Which records are asked for. Raises InvalidRequest."""
+        return queries.asked(self.query, self.now)
+
+
+def ask(request: web.Request, schema: type[Query]) -> PageQuestion:
+    """Return what a page is asked for. Raises InvalidRequest."""
+    given: dict[str, list[str]] = {}
+    for name, value in request.query.items():
+        if name.lower() not in _OF_CREDENTIALS:
+            given.setdefault(name, []).append(value)
+    query = load_query(schema, given)
+    texts: dict[str, list[str]] = {}
+    for name, values in given.items():
+        texts.setdefault(name.lower(), []).extend(text for value in values if (text := value.strip()))
+    return PageQuestion(
+        query,
+        {name: list(dict.fromkeys(values)) for name, values in texts.items() if values},
+        request.app[keys.CLOCK](),
+    )
+
+
+def links_of(request: web.Request) -> Links:
+    """Return what makes the addresses of this server."""
+    return Links(request.app[keys.SETTINGS].server.base_path)
