@@ -25,10 +25,14 @@ DAYS = 30
 
 CHEAP_SECONDS = 0.05
 REST = 100
-"""What took longer than ``CHEAP_SECONDS`` is not counted again for so many times as long, but for a minute at most."""
+"""What took longer than ``CHEAP_SECONDS`` is not counted again for so many times as long, but for a minute at most.
+
+After that whoever asks gets it once more, and the next one what has been counted meanwhile.
+"""
 
 _MOST_KEPT = 200
 _MOST_REST = 60.0
+_OLDEST = 600.0
 _LISTED = 6
 _DAY = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
@@ -73,19 +77,23 @@ class Overview:
         self._kept: dict[frozenset[int], _Kept] = {}
 
     async def summary(self, caller: Caller) -> Summary:
-        """Return the counts, a minute old at most. Raises NotPermitted."""
+        """Return the counts, which are from ``at``; ten minutes old at most. Raises NotPermitted."""
         view = self._viewing.view(caller)
         feed_ids = frozenset(view.feeds)
+        now = self._stopwatch()
         kept = self._kept.get(feed_ids)
-        if kept is None or not kept.is_good(self._stopwatch()):
-            # Whoever asks while it is counted gets the same.
-            kept = _Kept(asyncio.create_task(self._count(view)))
+        if kept is None or not kept.is_good(now):
+            # Whoever asks while it is counted gets the same: what there was, if that is not too old and took long.
+            earlier = kept.counting.result() if kept is not None and kept.is_usable(now) else None
+            kept = _Kept(asyncio.create_task(self._count(view)), earlier)
+            kept.counting.add_done_callback(lambda counting: counting.cancelled() or counting.exception())
             self._kept.pop(feed_ids, None)
             self._kept[feed_ids] = kept
             while len(self._kept) > _MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
-        counts = await asyncio.shield(kept.counting)
-        return _summary(view, counts)
+        if kept.earlier is not None and not kept.counting.done():
+            return _summary(view, kept.earlier)
+        return _summary(view, await asyncio.shield(kept.counting))
 
     async def _count(self, view: View) -> _Counts:
         begun, now = self._stopwatch(), self._clock()
@@ -93,7 +101,7 @@ class Overview:
             counted = await _counted(records, view, now)
         ended = self._stopwatch()
         rest = min(REST * (ended - begun), _MOST_REST) if ended - begun > CHEAP_SECONDS else 0.0
-        return counted._replace(good_until=ended + rest)
+        return counted._replace(good_until=ended + rest, usable_until=ended + _OLDEST if rest else 0.0)
 
 
 class _Counts(NamedTuple):
@@ -105,11 +113,17 @@ class _Counts(NamedTuple):
     busiest: dict[Busy, list[tuple[str, int]]]
     new: dict[Novelty, tuple[int, int, list[StoredDeployment]]]
     good_until: float = 0.0
+    usable_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     counting: asyncio.Task[_Counts]
+    earlier: _Counts | None = None
+    """What there is until it has been counted."""
+
+    def is_usable(self, now: float) -> bool:
+        return self.counting.done() and self.counting.exception() is None and now < self.counting.result().usable_until
 
     def is_good(self, now: float) -> bool:
         if not self.counting.done():

@@ -38,8 +38,8 @@ FILTERS = (
     Filter("application", "Application"),
     Filter("user", "User"),
     Filter("q", "Words", "In any field"),
-    Filter("since", "From", "7d, or 2021-04-13"),
-    Filter("until", "Until", "24h, or 2021-04-14"),
+    Filter("since", "From", "7d or a date"),
+    Filter("until", "Until", "24h or a date"),
 )
 _PLACE = ("feed", "group", "package")
 

@@ -38,7 +38,7 @@ MOST_LANES = 12
 """So many packages the timeline shows."""
 
 FILTERS = (
-    Filter("as_of", "As of", "Now; or 7d, 2021-04-13"),
+    Filter("as_of", "As of", "7d or a date"),
     Filter("package", "Package"),
     Filter("group", "Group"),
     Filter("feed", "Feed"),

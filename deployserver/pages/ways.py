@@ -17,7 +17,7 @@ from deployserver.pages.asking import PageQuestion, links_of
 from deployserver.pages.links import Links
 from deployserver.viewing import Asked
 
-RECORDS, RUNNING = 25, 50
+RECORDS, RUNNING = 25, 30
 """How many rows the tables have beside which a page has more."""
 
 CURSORS = ("cursor", "newer", "runs")

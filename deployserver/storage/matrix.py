@@ -15,7 +15,7 @@ _RUNS = "i.same_as IS NULL AND i.latest_id IS NOT NULL"
 
 
 class MatrixPackage(NamedTuple):
-    """A package with its names as they were written, of which ``group`` may be empty."""
+    """A package with its names as they were written first, of which ``group`` may be empty."""
 
     key: PackageKey
     group: str
@@ -23,7 +23,7 @@ class MatrixPackage(NamedTuple):
 
 
 class MatrixTarget(NamedTuple):
-    """A target: the casefolded name, and the name as it was written."""
+    """A target: the casefolded name, and the name as it was written first."""
 
     key: str
     name: str
@@ -52,14 +52,14 @@ async def packages(
     names = await _package_names(connection, conditions, start, limit, backwards=backwards)
     parameters = Parameters()
     rows = await connection.execute_fetchall(
-        "SELECT p.name_key, i.feed_id, g.name_key, min(g.name), min(p.name) "
+        "SELECT p.name_key, i.feed_id, g.name_key, g.name, p.name, min(i.id) "
         f"FROM json_each({parameters.add(json.dumps(names))}) AS k "
         "CROSS JOIN names AS p ON p.kind = 'package' AND p.name_key = k.value "
         "CROSS JOIN installations AS i ON i.package_id = p.id CROSS JOIN names AS g ON g.id = i.group_id "
         f"{where([_RUNS, *looked_at(conditions, parameters)])} GROUP BY 1, 2, 3",
         parameters.values,
     )
-    found = sorted((MatrixPackage(PackageKey(*row[:3]), *row[3:]) for row in rows), reverse=backwards)
+    found = sorted((MatrixPackage(PackageKey(*row[:3]), *row[3:5]) for row in rows), reverse=backwards)
     if start is not None:
         found = [package for package in found if (package.key < start if backwards else package.key > start)]
     return found[:limit][:: -1 if backwards else 1]
@@ -106,12 +106,12 @@ async def targets(
     if start is not None:
         wanted.append(f"t.name_key {'<' if backwards else '>'} {parameters.add(start)}")
     rows = await connection.execute_fetchall(
-        f"WITH {table} SELECT t.name_key, min(t.name) FROM {installations} "
+        f"WITH {table} SELECT t.name_key, t.name, min(t.id) FROM {installations} "
         f"CROSS JOIN names AS t ON t.id = i.target_id {where(wanted)} GROUP BY 1 "
         f"ORDER BY t.name_key {'DESC' if backwards else 'ASC'} LIMIT {limit}",
         parameters.values,
     )
-    return sorted(MatrixTarget._make(row) for row in rows)
+    return sorted(MatrixTarget(key, name) for key, name, _ in rows)
 
 
 async def cells(
