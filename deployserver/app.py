@@ -27,6 +27,7 @@ from deployserver.authentication import Authenticator
 from deployserver.clock import Clock, now
 from deployserver.comparison import Comparison
 from deployserver.deployments import Deployments
+from deployserver.drift import Drift
 from deployserver.frequency import Frequency
 from deployserver.health import Health
 from deployserver.history import History
@@ -35,21 +36,29 @@ from deployserver.key_usage import KeyUsage
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.matrix import Matrix
 from deployserver.overview import Overview
 from deployserver.pages.assets import static_asset
+from deployserver.pages.compare import show_comparison
 from deployserver.pages.deployments import show_history, show_record
 from deployserver.pages.documentation import SWAGGER_UI, documentation, documentation_asset, swagger_ui
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
+from deployserver.pages.matrix import show_matrix
 from deployserver.pages.overview import show_overview
+from deployserver.pages.package import show_package
 from deployserver.pages.rendering import set_up_pages
 from deployserver.pages.search import show_matches
 from deployserver.pages.sign_in import sign_in, sign_in_form, sign_out
+from deployserver.pages.target import show_target
 from deployserver.passwords import Passwords
+from deployserver.rollouts import Rollouts
 from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
+from deployserver.spread import Spreads
 from deployserver.storage import DeploymentWriter, Indexer, database
+from deployserver.timelines import Timelines
 from deployserver.viewing import Viewing
 
 
@@ -79,6 +88,10 @@ ROUTES = (
     Route(hdrs.METH_GET, "/", show_overview, page=True),
     Route(hdrs.METH_GET, "/deployments", show_history, page=True),
     Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
+    Route(hdrs.METH_GET, "/package", show_package, page=True),
+    Route(hdrs.METH_GET, "/target", show_target, page=True),
+    Route(hdrs.METH_GET, "/matrix", show_matrix, page=True),
+    Route(hdrs.METH_GET, "/compare", show_comparison, page=True),
     Route(hdrs.METH_GET, "/api/openapi.json", openapi_json, public=True),
     Route(hdrs.METH_GET, "/api/docs", documentation, page=True),
     Route(hdrs.METH_GET, "/api/docs/{name}", documentation_asset, public=True),
@@ -149,6 +162,11 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
             app[keys.OVERVIEW] = Overview(viewing, clock)
+            app[keys.DRIFT] = Drift(viewing)
+            app[keys.SPREADS] = Spreads(viewing)
+            app[keys.ROLLOUTS] = Rollouts(viewing)
+            app[keys.TIMELINES] = Timelines(viewing)
+            app[keys.MATRIX] = Matrix(viewing)
             app[keys.SEARCH] = Search(viewing)
             app[keys.LIVE] = await stack.enter_async_context(Live(viewing, store, app[keys.STOPPING]))
             app[keys.DEPLOYMENTS] = Deployments(access, writer, clock)

@@ -17,7 +17,7 @@ from deployserver.viewing import Asked, View, Viewing
 
 ROWS, COLUMNS = 40, 20
 
-MOST_LOOKED_AT = 1_000
+MOST_LOOKED_AT = 600
 """So many packages are looked at for those that drift; then the reader is asked whether to go on."""
 
 _AT_ONCE = 200

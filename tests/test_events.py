@@ -17,6 +17,7 @@ from deployserver.api import events, keys
 from deployserver.api_keys import create_key
 from deployserver.app import create_app
 from deployserver.feeds import add_feed
+from deployserver.live import LOOK_SECONDS
 from deployserver.server import listening
 
 
@@ -294,3 +295,32 @@ async def test_a_key_in_the_url_will_do(service: Service) -> None:
     async with following(service, key=None, Key=created.secret) as stream:
         await record(service)
         assert await seen(stream, 1) == [1]
+
+
+async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(service: Service) -> None:
+    """It goes on where it was."""
+
+    async def rename(table: str, to: str) -> None:
+        async with service.store.connected_transaction() as connection:
+            await connection.execute(f"ALTER TABLE {table} RENAME TO {to}")
+
+    async with following(service) as stream:
+        await record(service)
+        assert await seen(stream, 1) == [1]
+        await rename("deployments", "away")
+        assert (await read(service)).status == 503
+        await asyncio.sleep(2 * LOOK_SECONDS)
+        await rename("away", "deployments")
+        await record(service)
+        assert await seen(stream, 1) == [2]
+
+
+async def test_a_record_that_cannot_be_written_breaks_a_stream_off(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody may have put into the database what no client can."""
+    async with following(service) as stream:
+        await service.store.add_deployments([row(date=-(2**62))])
+        with pytest.raises(aiohttp.ClientError):
+            await stream.next()
+    assert [entry.message for entry in caplog.records if entry.exc_info] == ["a stream of events ended"]

@@ -448,6 +448,18 @@ async def test_curl_fails_where_an_answer_is_broken_off(start: StartService, tmp
     assert process.returncode in (18, 56)  # a partial file, or a connection that was reset
 
 
+@pytest.mark.parametrize("format_", ["ndjson", "csv"])
+async def test_a_record_that_cannot_be_written_breaks_an_answer_off(
+    service: Service, format_: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody may have put into the database what no client can; the log says all of it."""
+    await service.store.add_deployments([*rows(1500), row(date=-(2**62))])
+    async with service.session.get(f"{service.url}{API}?format={format_}", headers={"X-ApiKey": KEY}) as response:
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+    assert [entry.message for entry in caplog.records if entry.exc_info] == ["an answer was broken off"]
+
+
 async def test_an_answer_that_cannot_begin_is_an_error(service: Service) -> None:
     await record(service)
     await drop(service)

@@ -272,3 +272,11 @@ async def test_links_have_the_base_path(start: StartService) -> None:
         assert outside == []
     answer = await service.request("GET", (await get_page(service, "/proget/deployments?limit=1")).to("JSON"))
     assert [item["Version"] for item in answer.json] == ["3"]
+
+
+async def test_a_key_in_the_address_lets_in_and_is_not_passed_on(service: Service) -> None:
+    for version in ("1", "2"):
+        await record(service, Version=version)
+    page = await get_page(service, f"/deployments?KEY={KEY}&limit=1&target=localhost")
+    assert shown(page) == ["2"] and "Signed in as ci" in page.words
+    assert KEY not in page.text

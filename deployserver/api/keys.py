@@ -18,6 +18,7 @@ from deployserver.authentication import Authenticator
 from deployserver.clock import Clock
 from deployserver.comparison import Comparison
 from deployserver.deployments import Deployments
+from deployserver.drift import Drift
 from deployserver.frequency import Frequency
 from deployserver.health import Health
 from deployserver.history import History
@@ -25,11 +26,15 @@ from deployserver.installations import Installations
 from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
+from deployserver.matrix import Matrix
 from deployserver.models import Caller, Session
 from deployserver.overview import Overview
+from deployserver.rollouts import Rollouts
 from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
+from deployserver.spread import Spreads
+from deployserver.timelines import Timelines
 from deployserver.viewing import Viewing
 
 ErrorPage = Callable[[web.Request, int, str, str, Mapping[str, Sequence[str]] | None], web.Response]
@@ -57,6 +62,11 @@ AFFECTED = web.AppKey("affected", Affected)
 COMPARISON = web.AppKey("comparison", Comparison)
 FREQUENCY = web.AppKey("frequency", Frequency)
 OVERVIEW = web.AppKey("overview", Overview)
+DRIFT = web.AppKey("drift", Drift)
+SPREADS = web.AppKey("spreads", Spreads)
+ROLLOUTS = web.AppKey("rollouts", Rollouts)
+TIMELINES = web.AppKey("timelines", Timelines)
+MATRIX = web.AppKey("matrix", Matrix)
 SEARCH = web.AppKey("search", Search)
 LIVE = web.AppKey("live", Live)
 

@@ -10,6 +10,10 @@ from marshmallow import Schema
 
 from deployserver.description.operations import HTML, READERS, Answer, Operation, problem
 from deployserver.pages.asking import HistoryPageQuery, SearchQuery
+from deployserver.pages.compare import CompareQuery
+from deployserver.pages.matrix import MatrixQuery
+from deployserver.pages.package import PackageQuery
+from deployserver.pages.target import TargetQuery
 from deployserver.queries import Query
 
 _SHOWN: Mapping[int, Answer | str] = {
@@ -70,6 +74,10 @@ _ID = {
     "schema": {"type": "integer", "examples": [1]},
 }
 
+_NO_SUCH = problem(
+    "There is nothing of that name, or nothing that the caller may see.", "Not found", 404, "There is no such package."
+)
+
 OPERATIONS = MappingProxyType(
     {
         ("GET", "/"): _page(
@@ -96,6 +104,33 @@ OPERATIONS = MappingProxyType(
                 404,
                 "There is no deployment 77.",
             ),
+        ),
+        ("GET", "/package"): _page(
+            "showPackage",
+            "One package",
+            "Which targets run which version of it now, how its newest versions were rolled out, and its history.",
+            PackageQuery,
+            _404=_NO_SUCH,
+        ),
+        ("GET", "/target"): _page(
+            "showTarget",
+            "One target",
+            "What runs there now, or ran there at a time, since when, by whom and with which application.",
+            TargetQuery,
+            _404=_NO_SUCH,
+        ),
+        ("GET", "/matrix"): _page(
+            "showMatrix",
+            "Packages by targets",
+            "A window of both: which version runs where, and how far it is behind the newest.",
+            MatrixQuery,
+        ),
+        ("GET", "/compare"): _page(
+            "showComparison",
+            "How two targets differ, or one target at two times",
+            "What differs comes first.",
+            CompareQuery,
+            _404=_NO_SUCH,
         ),
         ("GET", "/search"): _page(
             "showMatches",

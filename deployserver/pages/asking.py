@@ -17,6 +17,16 @@ from deployserver.viewing import Asked
 _OF_CREDENTIALS = ("key",)
 
 
+def one_name(what: str) -> Plain:
+    """Return a parameter that is one name, and not a pattern."""
+    return Plain(NAME_LENGTH, metadata={"description": f"{what}, in any letter case"})
+
+
+def place(what: str) -> Plain:
+    """Return a parameter that says where something goes on."""
+    return Plain(metadata={"description": f"where to go on with {what}: as in the links of the page"})
+
+
 class HistoryPageQuery(TimeFilter):
     """``/deployments``: ``cursor`` leads to older records, as in the API, and ``newer`` to newer ones."""
 
@@ -24,12 +34,8 @@ class HistoryPageQuery(TimeFilter):
         load_default=DEFAULT_LIMIT,
         metadata={"description": "how many at most", "minimum": 1, "maximum": GREATEST_LIMIT},
     )
-    cursor = Plain(
-        NAME_LENGTH, metadata={"description": "where to go on with older records: as in the links of the page"}
-    )
-    newer = Plain(
-        NAME_LENGTH, metadata={"description": "where to go on with newer records: as in the links of the page"}
-    )
+    cursor = place("older records")
+    newer = place("newer records")
 
 
 class SearchQuery(Query):

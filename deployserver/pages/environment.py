@@ -9,6 +9,7 @@ import jinja2
 
 from deployserver import __version__
 from deployserver.clock import Clock
+from deployserver.filters import exactly
 from deployserver.pages import calls, texts, times
 from deployserver.pages.assets import Assets
 from deployserver.pages.links import Links
@@ -52,6 +53,7 @@ def furnish(environment: jinja2.Environment, links: Links, assets: Assets, clock
         now=clock,
         server_version=__version__,
         url=links.url,
+        exactly=exactly,
         asset=lambda name: assets.url(links, name),
         record_url=links.record_url,
         package_url=links.package_url,

@@ -38,8 +38,8 @@ class Links:
         return self.url("/package", feed=feed, group=group, package=package)
 
     def version_url(self, feed: str, group: str | None, package: str, version: str) -> str:
-        """Return the address of a version's page."""
-        return self.url("/version", feed=feed, group=group, package=package, version=version)
+        """Return the address of a package's page, with nothing but this version."""
+        return self.url("/package", feed=feed, group=group, package=package, version=exactly(version))
 
     def installation_url(self, feed: str, group: str | None, package: str, target: str) -> str:
         """Return the address of the history of a package on a target."""

@@ -65,14 +65,15 @@ class Conditions:
 
     def of_installation(self, parameters: Parameters) -> list[str]:
         """Return the conditions on an installation ``i``."""
-        found = [
-            parameters.is_in(f"i.{column}", self.ids[kind])
-            for kind, column in INSTALLATION_COLUMNS.items()
-            if kind in self.ids
-        ]
+        columns = {f"i.{column}": self.ids[kind] for kind, column in INSTALLATION_COLUMNS.items() if kind in self.ids}
         if self.feed_ids is not None:
-            found.append(parameters.is_in("i.feed_id", self.feed_ids))
-        return found
+            columns["i.feed_id"] = tuple(self.feed_ids)
+        if not self.ids.keys().isdisjoint(("package", "target")):
+            # A plus keeps from an index: those of feeds and groups lead to far more than a package or target has.
+            columns = {
+                f"+{name}" if name in ("i.feed_id", "i.group_id") else name: ids for name, ids in columns.items()
+            }
+        return [parameters.is_in(name, ids) for name, ids in columns.items()]
 
     def of_deployment(self, parameters: Parameters) -> list[str]:
         """Return the conditions on a deployment ``d`` of an installation ``i``, those on ``i`` alone left out."""

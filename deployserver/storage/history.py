@@ -25,7 +25,7 @@ CROSS JOIN names AS g ON g.id = i.group_id
 CROSS JOIN names AS u ON u.id = d.user_id
 CROSS JOIN names AS r ON r.id = d.recorded_by_id
 """
-_INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
+INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
 _UNINDEXED = "d.id > (SELECT deployment_id FROM indexed)"
 
 
@@ -86,7 +86,7 @@ async def first_of(
         ids = among_few(parameters, source, conditions, position, limit, way)
     else:
         ids = _by_key(parameters, source, conditions, position, limit, way)
-    return f"({ids}) AS found CROSS JOIN deployments AS d ON d.id = found.id {_INSTALLATION}"
+    return f"({ids}) AS found CROSS JOIN deployments AS d ON d.id = found.id {INSTALLATION}"
 
 
 async def after_id(
@@ -98,7 +98,7 @@ async def after_id(
     parameters = Parameters()
     wanted = [f"d.id > {parameters.add(after)}", *conditions.all(parameters)]
     rows = await connection.execute_fetchall(
-        f"{RECORD} FROM deployments AS d {_INSTALLATION} {NAMES} {where(wanted)} ORDER BY d.id LIMIT {limit}",
+        f"{RECORD} FROM deployments AS d {INSTALLATION} {NAMES} {where(wanted)} ORDER BY d.id LIMIT {limit}",
         parameters.values,
     )
     return deployments(rows)
@@ -107,7 +107,7 @@ async def after_id(
 async def by_id(connection: aiosqlite.Connection, id_: int) -> StoredDeployment | None:
     """Return the record with this id."""
     rows = await connection.execute_fetchall(
-        f"{RECORD} FROM deployments AS d {_INSTALLATION} {NAMES} WHERE d.id = ?",
+        f"{RECORD} FROM deployments AS d {INSTALLATION} {NAMES} WHERE d.id = ?",
         (id_,),
     )
     return next(iter(deployments(rows)), None)
@@ -123,7 +123,7 @@ async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int
     if source is not None:
         statement = f"SELECT count(*) FROM ({of_source(parameters, source, conditions)})"
     elif wanted:
-        statement = f"SELECT count(*) FROM deployments AS d {_INSTALLATION} {where(wanted)}"
+        statement = f"SELECT count(*) FROM deployments AS d {INSTALLATION} {where(wanted)}"
     else:
         statement = "SELECT count(*) FROM deployments"
     ((number,),) = await connection.execute_fetchall(statement, parameters.values)
@@ -146,7 +146,7 @@ def _after(parameters: Parameters, position: Position | None, way: Way, date: st
 def _by_date(parameters: Parameters, conditions: Conditions, position: Position | None, limit: int, way: Way) -> str:
     """Go through time until enough are found."""
     wanted = [*_after(parameters, position, way, "d.date", "d.id"), *conditions.all(parameters)]
-    installation = _INSTALLATION if conditions.feed_ids is not None or conditions.ids or conditions.words else ""
+    installation = INSTALLATION if conditions.feed_ids is not None or conditions.ids or conditions.words else ""
     return (
         f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d INDEXED BY deployments_by_date {installation} "
         f"{where(wanted)} {way.order()} LIMIT {limit})"
@@ -174,7 +174,7 @@ def among_few(
             f"({keys}) AS k CROSS JOIN {source.table} AS e ON e.{source.key} = k.value "
             f"CROSS JOIN deployments AS d ON d.id = e.{source.id}"
         )
-    indexed = f"SELECT * FROM (SELECT d.id AS id FROM {records} {_INSTALLATION} {where(wanted)} {order})"
+    indexed = f"SELECT * FROM (SELECT d.id AS id FROM {records} {INSTALLATION} {where(wanted)} {order})"
     return f"{indexed} UNION ALL {_unindexed(wanted, order)}" if source.table == "name_uses" else indexed
 
 
@@ -197,7 +197,7 @@ def of_source(parameters: Parameters, source: Source, conditions: Conditions) ->
         return (
             f"SELECT e.deployment_id AS id, e.date FROM ({parameters.table(source.keys)}) AS k "
             f"CROSS JOIN name_uses AS e ON e.name_id = k.value {where(indexed)} UNION ALL "
-            f"SELECT d.id, d.date FROM deployments AS d NOT INDEXED {_INSTALLATION} "
+            f"SELECT d.id, d.date FROM deployments AS d NOT INDEXED {INSTALLATION} "
             f"{where([_UNINDEXED, *wanted])}"
         )
     ids = among_few(parameters, source, conditions, None, None)
@@ -220,7 +220,7 @@ def _by_key(
     )
     # Where the records are the source themselves, this is a look-up of the row at hand.
     records = (
-        f"{source.table} AS e CROSS JOIN deployments AS d ON d.id = e.{source.id} {_INSTALLATION} "
+        f"{source.table} AS e CROSS JOIN deployments AS d ON d.id = e.{source.id} {INSTALLATION} "
         f"WHERE {first_of_key} {way.order('e.date', f'e.{source.id}')}"
     )
     keys = parameters.table(source.keys)
@@ -242,5 +242,5 @@ def _by_key(
 def _unindexed(wanted: Sequence[str], order: str) -> str:
     conditions = [_UNINDEXED, *wanted]
     # By their ids, and not by the index that has the right order: they are few, and at its end or anywhere in it.
-    records = f"deployments AS d NOT INDEXED {_INSTALLATION}"
+    records = f"deployments AS d NOT INDEXED {INSTALLATION}"
     return f"SELECT * FROM (SELECT d.id AS id FROM {records} {where(conditions)} {order})"

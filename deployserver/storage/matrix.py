@@ -9,7 +9,7 @@ from typing import NamedTuple
 import aiosqlite
 
 from deployserver.storage.conditions import Conditions, Parameters, where
-from deployserver.storage.spread import PackageKey, with_installations
+from deployserver.storage.spread import PackageKey, looked_at, with_installations
 
 _RUNS = "i.same_as IS NULL AND i.latest_id IS NOT NULL"
 
@@ -56,7 +56,7 @@ async def packages(
         f"FROM json_each({parameters.add(json.dumps(names))}) AS k "
         "CROSS JOIN names AS p ON p.kind = 'package' AND p.name_key = k.value "
         "CROSS JOIN installations AS i ON i.package_id = p.id CROSS JOIN names AS g ON g.id = i.group_id "
-        f"{where([_RUNS, *conditions.of_installation(parameters)])} GROUP BY 1, 2, 3",
+        f"{where([_RUNS, *looked_at(conditions, parameters)])} GROUP BY 1, 2, 3",
         parameters.values,
     )
     found = sorted((MatrixPackage(PackageKey(*row[:3]), *row[3:]) for row in rows), reverse=backwards)
@@ -73,13 +73,13 @@ async def _package_names(
     wanted = ["p.kind = 'package'"]
     if start is not None:
         wanted.append(f"p.name_key {'<=' if backwards else '>='} {parameters.add(start.package)}")
-    of_installation = [_RUNS, *conditions.of_installation(parameters)]
     if "target" in conditions.ids:
         # Few targets lead to the packages sooner than each package to its targets.
-        wanted.append(f"p.id IN (SELECT i.package_id FROM installations AS i {where(of_installation)})")
+        of_targets = [_RUNS, *conditions.of_installation(parameters)]
+        wanted.append(f"p.id IN (SELECT i.package_id FROM installations AS i {where(of_targets)})")
     else:
-        is_of = "i.package_id = p.id"
-        wanted.append(f"EXISTS (SELECT 1 FROM installations AS i {where([is_of, *of_installation])})")
+        of_package = ["i.package_id = p.id", _RUNS, *looked_at(conditions, parameters)]
+        wanted.append(f"EXISTS (SELECT 1 FROM installations AS i {where(of_package)})")
     rows = await connection.execute_fetchall(
         f"SELECT DISTINCT p.name_key FROM names AS p {where(wanted)} "
         f"ORDER BY p.name_key {'DESC' if backwards else 'ASC'} LIMIT {limit + 1}",
@@ -102,7 +102,7 @@ async def targets(
         return []
     parameters = Parameters()
     table, installations = with_installations(parameters, packages)
-    wanted = conditions.of_installation(parameters)
+    wanted = looked_at(conditions, parameters)
     if start is not None:
         wanted.append(f"t.name_key {'<' if backwards else '>'} {parameters.add(start)}")
     rows = await connection.execute_fetchall(

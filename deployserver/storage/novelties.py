@@ -14,6 +14,12 @@ KINDS = ("package", "version", "target")
 LOOKED_AT = 10_000
 """So many records of the time are looked at, the newest."""
 
+_NUMBERS = {
+    "package": "feed_id, group_id, package_id",
+    "version": "feed_id, group_id, package_id, version_id",
+    "target": "target_id",
+}
+_EVERY_NUMBER = "feed_id, group_id, package_id, version_id, target_id"
 _KEYS = {"package": "feed_id, g, p", "version": "feed_id, g, p, v", "target": "t"}
 
 # Whether there is a record of the same before: that ends with the first one, and what is really new has few of them.
@@ -30,11 +36,15 @@ WHERE n.kind = 'version' AND n.name_key = f.v AND u.date < {since} AND u.feed_id
 AND ip.name_key = f.p AND ig.name_key = f.g
 UNION ALL SELECT 1 FROM late WHERE late.v = f.v AND late.p = f.p AND late.g = f.g AND late.feed_id = f.feed_id
 """
-_RECORD_KEYS = """
-SELECT d.id, d.date, i.feed_id, g.name_key AS g, p.name_key AS p, v.name_key AS v, t.name_key AS t
+_NUMBERED = """
+SELECT d.id, d.date, i.feed_id, i.group_id, i.package_id, d.version_id, i.target_id
 FROM deployments AS d {index} CROSS JOIN installations AS i ON i.id = d.installation_id
-CROSS JOIN names AS g ON g.id = i.group_id CROSS JOIN names AS p ON p.id = i.package_id
-CROSS JOIN names AS v ON v.id = d.version_id CROSS JOIN names AS t ON t.id = i.target_id
+"""
+_NAMED = """
+SELECT x.id, x.date, x.feed_id, g.name_key AS g, p.name_key AS p, v.name_key AS v, t.name_key AS t
+FROM ({numbered}) AS x
+CROSS JOIN names AS g ON g.id = x.group_id CROSS JOIN names AS p ON p.id = x.package_id
+CROSS JOIN names AS v ON v.id = x.version_id CROSS JOIN names AS t ON t.id = x.target_id
 """
 
 
@@ -64,16 +74,19 @@ async def novelties(
     parameters = Parameters()
     feeds, begin, end = parameters.table(feed_ids), parameters.add(since), parameters.add(until)
     recent = (
-        f"{_RECORD_KEYS.format(index='INDEXED BY deployments_by_date')} "
+        f"{_NUMBERED.format(index='INDEXED BY deployments_by_date')} "
         f"WHERE d.date >= {begin} AND d.date < {end} AND i.feed_id IN ({feeds}) ORDER BY d.date DESC LIMIT {LOOKED_AT}"
     )
     # Records of before that have come so late that their uses of names are not indexed yet.
-    late = (
-        f"{_RECORD_KEYS.format(index='NOT INDEXED')} "
+    late = _NAMED.format(
+        numbered=f"{_NUMBERED.format(index='NOT INDEXED')} "
         f"WHERE d.id > (SELECT deployment_id FROM indexed) AND d.date < {begin}"
     )
-    # With min(), SQLite takes all other columns of a group from the row that has the least.
-    first = f"SELECT min(date) AS date, id, feed_id, g, p, v, t FROM ({recent}) GROUP BY {_KEYS[kind]}"
+    # With min(), SQLite takes all other columns of a group from the row that has the least. By number first: that
+    # leaves few to be looked up by name, which may be spelt in several ways.
+    numbered = f"SELECT min(date) AS date, id, {_EVERY_NUMBER} FROM ({recent}) GROUP BY {_NUMBERS[kind]}"
+    named = _NAMED.format(numbered=numbered)
+    first = f"SELECT min(date) AS date, id, feed_id, g, p, v, t FROM ({named}) GROUP BY {_KEYS[kind]}"
     new = f"SELECT f.id, f.date FROM ({first}) AS f WHERE NOT EXISTS ({_before(kind, begin, feeds)})"
     rows = list(
         await connection.execute_fetchall(

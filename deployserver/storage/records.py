@@ -85,6 +85,10 @@ class Records:
         """Return what ``history`` would, only smaller."""
         return await steps.newest(self._connection, await resolve(self._connection, asked), limit)
 
+    async def packages_of(self, installations: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Return group and name of the packages of installations, which ``steps`` has given, by their numbers."""
+        return await steps.packages(self._connection, installations)
+
     async def versions_as_of(self, asked: RecordFilter, moment: int) -> dict[int, str]:
         """Return the version of each installation at a moment, by the installation's number."""
         return await steps.versions_as_of(self._connection, await resolve(self._connection, asked), moment)
