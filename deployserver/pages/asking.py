@@ -22,9 +22,9 @@ def one_name(what: str) -> Plain:
     return Plain(NAME_LENGTH, metadata={"description": f"{what}, in any letter case"})
 
 
-def place(what: str) -> Plain:
-    """Return a parameter that says where something goes on."""
-    return Plain(metadata={"description": f"where to go on with {what}: as in the links of the page"})
+def place(what: str, length: int = 128) -> Plain:
+    """Return a parameter that says where something goes on; one that holds names is longer."""
+    return Plain(length, metadata={"description": f"where to go on with {what}: as in the links of the page"})
 
 
 class HistoryPageQuery(TimeFilter):

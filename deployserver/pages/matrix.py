@@ -15,6 +15,7 @@ from deployserver.pages.links import Links
 from deployserver.pages.rendering import render
 from deployserver.parameters import Choice
 from deployserver.queries import Query, filter_parameter
+from deployserver.schemas import NAME_LENGTH
 from deployserver.storage.spread import PackageKey
 
 PATH = "/matrix"
@@ -37,8 +38,8 @@ class MatrixQuery(Query):
     group = filter_parameter("group")
     feed = filter_parameter("feed")
     drift = Choice(("only",), load_default=None, metadata={"description": "only packages that are behind somewhere"})
-    rows = place("packages")
-    columns = place("targets")
+    rows = place("packages", 2 * NAME_LENGTH)
+    columns = place("targets", 2 * NAME_LENGTH)
 
 
 async def show_matrix(request: web.Request) -> web.Response:

@@ -25,6 +25,7 @@ from deployserver.pages.ways import (
     without_cursors,
 )
 from deployserver.queries import Query, asked, filter_parameter
+from deployserver.schemas import NAME_LENGTH
 from deployserver.spread import Spread
 from deployserver.viewing import Asked
 
@@ -58,7 +59,7 @@ class PackageQuery(Query):
     until = filter_parameter("until")
     cursor = place("older records")
     newer = place("newer records")
-    runs = place("what runs")
+    runs = place("what runs", 3 * NAME_LENGTH)
 
 
 async def show_package(request: web.Request) -> web.Response:

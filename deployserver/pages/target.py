@@ -29,6 +29,7 @@ from deployserver.pages.ways import (
 )
 from deployserver.parameters import Date
 from deployserver.queries import MOMENT, Query, asked, at, filter_parameter
+from deployserver.schemas import NAME_LENGTH
 from deployserver.viewing import Asked
 
 PATH = "/target"
@@ -60,7 +61,7 @@ class TargetQuery(Query):
     user = filter_parameter("user")
     cursor = place("older records")
     newer = place("newer records")
-    runs = place("what runs")
+    runs = place("what runs", 3 * NAME_LENGTH)
 
 
 async def show_target(request: web.Request) -> web.Response:
