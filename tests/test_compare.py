@@ -182,8 +182,8 @@ async def test_packages_may_be_narrowed_down(service: Service) -> None:
         ),
         (
             {"target": ["a", "b"], "version": "1"},
-            "version is no parameter here. Known are format, limit, cursor, feed, group, ungrouped, package, target, as_of, "
-            "difference.",
+            "version is no parameter here. Known are format, limit, cursor, feed, group, ungrouped, package, "
+            "target, as_of, difference.",
         ),
     ],
 )
