@@ -110,7 +110,7 @@ async def questions(client: Client) -> dict[str, str]:
         "page: target": _url("/target", target=target),
         "page: matrix": "/matrix",
         "page: matrix of a package": _url("/matrix", package=package),
-        "page: compare": _url("/compare", target=[target, other]),
+        "page: compare": _url("/compare", left=target, right=other),
         "page: search": _url("/search", q=package[:4]),
     }
 

@@ -37,6 +37,7 @@ from deployserver.live import Live
 from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.matrix import Matrix
+from deployserver.overview import Overview
 from deployserver.pages.assets import static_asset
 from deployserver.pages.compare import show_comparison
 from deployserver.pages.deployments import show_history, show_record
@@ -44,6 +45,7 @@ from deployserver.pages.documentation import SWAGGER_UI, documentation, document
 from deployserver.pages.entrance import entrance
 from deployserver.pages.error_page import no_such_page
 from deployserver.pages.matrix import show_matrix
+from deployserver.pages.overview import show_overview
 from deployserver.pages.package import show_package
 from deployserver.pages.rendering import set_up_pages
 from deployserver.pages.search import show_matches
@@ -83,6 +85,7 @@ ROUTES = (
     Route(hdrs.METH_GET, "/api/deployments/frequency", read_frequency),
     Route(hdrs.METH_GET, "/api/deployments/events", follow_deployments),
     Route(hdrs.METH_GET, "/api/deployments/{id}", read_deployment),
+    Route(hdrs.METH_GET, "/", show_overview, page=True),
     Route(hdrs.METH_GET, "/deployments", show_history, page=True),
     Route(hdrs.METH_GET, "/deployments/{id}", show_record, page=True),
     Route(hdrs.METH_GET, "/package", show_package, page=True),
@@ -158,6 +161,7 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
             app[keys.AFFECTED] = Affected(viewing)
             app[keys.COMPARISON] = Comparison(viewing)
             app[keys.FREQUENCY] = Frequency(viewing)
+            app[keys.OVERVIEW] = Overview(viewing, clock)
             app[keys.DRIFT] = Drift(viewing)
             app[keys.SPREADS] = Spreads(viewing)
             app[keys.ROLLOUTS] = Rollouts(viewing)

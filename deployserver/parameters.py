@@ -50,8 +50,8 @@ class Names(fields.List[str]):
     def _given(self, value: Any) -> list[str]:
         """Return what is given, each time. Raises ValidationError for too many times."""
         given = value if isinstance(value, list) else []
-        if len(given) > self.metadata["maxItems"]:
-            raise ValidationError(f"is given more than {self.metadata['maxItems']} times.")
+        if len(given) > (most := self.metadata["maxItems"]):
+            raise ValidationError("may be given twice at most." if most == 2 else f"is given more than {most} times.")
         return given
 
 
@@ -160,7 +160,10 @@ class Flag(fields.Boolean):
 class Plain(fields.String):
     """A text that is looked at elsewhere."""
 
-    length = 8 * NAME_LENGTH  # what a URL has room for, because a cursor holds names
+    def __init__(self, length: int = 7 * NAME_LENGTH, **kwargs: Any) -> None:
+        # By default what a URL has room for beside the rest, because a cursor holds names.
+        super().__init__(**kwargs)
+        self.length = length
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the text, or None where it is absent or empty. Raises ValidationError."""

@@ -25,7 +25,7 @@ def at(moment: Moment | None, now: int) -> int | None:
 
 
 _ANY = "in any letter case; a * at the end stands for anything, ** for one *; may be repeated, for any of them"
-_MOMENT = "a date in any form that a deployment's Date may have, or how long ago: 7d, 24h"
+MOMENT = "a date in any form that a deployment's Date may have, or how long ago: 7d, 24h"
 
 
 class Query(Schema):
@@ -70,10 +70,15 @@ class RecordFilterQuery(PlaceFilter):
 class TimeFilter(RecordFilterQuery):
     """Which records, also by their dates."""
 
-    since = Date(metadata={"description": f"the earliest Date: {_MOMENT}", "examples": ("7d", "2021-04-01")})
+    since = Date(metadata={"description": f"the earliest Date: {MOMENT}", "examples": ("7d", "2021-04-01")})
     until = Date(
-        metadata={"description": f"the latest Date: {_MOMENT}", "examples": ("24h", "2021-04-13T10:00:00+02:00")}
+        metadata={"description": f"the latest Date: {MOMENT}", "examples": ("24h", "2021-04-13T10:00:00+02:00")}
     )
+
+
+def filter_parameter(name: str) -> Any:
+    """Return the filter of a name, for another query that has it too."""
+    return TimeFilter._declared_fields[name]
 
 
 class PageQuery(FormatQuery):
@@ -104,7 +109,7 @@ class CurrentQuery(TimeFilter, CountedPageQuery):
     """``GET /api/deployments/current``."""
 
     as_of = Date(
-        metadata={"description": f"the state as it was at {_MOMENT}", "examples": ("30d", "2021-04-13T10:00:00Z")}
+        metadata={"description": f"the state as it was at {MOMENT}", "examples": ("30d", "2021-04-13T10:00:00Z")}
     )
 
 
@@ -112,7 +117,7 @@ class CompareQuery(PlaceFilter, PageQuery):
     """``GET /api/deployments/compare``."""
 
     target = Names("a target's name, in any letter case: two of them, or one and as_of", "web01", least=1)
-    as_of = Dates(f"the state as it was at {_MOMENT}, or now; twice for the left and the right side", "7d")
+    as_of = Dates(f"the state as it was at {MOMENT}, or now; twice for the left and the right side", "7d")
     difference = Choices(DIFFERENCE_KINDS, f"only these: {', '.join(DIFFERENCE_KINDS)}; may be repeated")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from deployserver.api import keys
+from deployserver.api.formats import abort
 from deployserver.api.protocol import Protocol
 from deployserver.app import create_app
 from deployserver.errors import ConfigurationError
@@ -80,14 +81,15 @@ async def _finish(manager: web.Server, seconds: float) -> None:
     """
     under_way = [(connection, connection._current_request) for connection in manager.connections]
 
-    def unfinished() -> list[web.RequestHandler]:
-        return [one for one, request in under_way if request is not None and one._current_request is request]
+    def unfinished() -> list[tuple[web.RequestHandler, web.BaseRequest]]:
+        return [(one, request) for one, request in under_way if request is not None and one._current_request is request]
 
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while unfinished():  # noqa: ASYNC110 - aiohttp has no event for it
                 await asyncio.sleep(0.01)
-    for connection in unfinished():
+    for connection, request in unfinished():
+        abort(request)  # an answer that its client does not read would never be sent
         connection.force_close()
 
 

@@ -36,7 +36,7 @@ class Page(HTMLParser):
         assert "style" not in attributes and not any(name.startswith("on") for name in attributes)
         if tag == "script":
             assert (attributes.get("src") or "").partition("?")[0].endswith("/static/app.js")
-        if tag == "a":
+        if tag == "a" and not self._within("template"):
             self.links.append(("", attributes.get("href") or ""))
         if tag in ("input", "select"):
             self.fields.append({"tag": tag, **attributes})

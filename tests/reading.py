@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ import aiohttp
 from conftest import KEY, RECORD, Answer, Service
 
 from deployserver.models import DeploymentRow
+from deployserver.storage import database_path
 
 API = "/api/deployments"
 DAY = 86_400_000_000
@@ -190,6 +192,17 @@ async def following(
     ) as response:
         assert response.status == 200, await response.text()
         yield Events(response)
+
+
+async def drop_table(service: Service, table: str) -> None:
+    """Damage the database; in a thread, because somebody here may be writing to it."""
+
+    def drop() -> None:
+        with closing(sqlite3.connect(database_path(service.settings))) as connection:
+            connection.execute(f"DROP TABLE {table}")
+            connection.commit()
+
+    await asyncio.to_thread(drop)
 
 
 def _pairs(query: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -767,10 +767,14 @@ async def test_every_spelling_of_the_path_records_and_none_redirects(service: Se
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/", "/api/package-deployments", "/api/package-deployment/1", "/package-deployment/"]
+    "path", ["/api", "/api/", "/api/package-deployments", "/api/package-deployment/1", "/package-deployment/"]
 )
 async def test_any_other_path_is_404_and_names_the_right_one(service: Service, path: str) -> None:
     await assert_refused(service, await service.post(RECORD, path=path), 404, f"{service.url}{PATH}")
+
+
+async def test_the_path_of_a_page_takes_no_record_and_names_the_right_one(service: Service) -> None:
+    await assert_refused(service, await service.post(RECORD, path="/"), 405, f"{service.url}{PATH}")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -71,7 +72,7 @@ class Site:
             "target as it was": f"/target?{urlencode({'target': first, 'as_of': '200d'})}",
             "matrix": "/matrix",
             "matrix of few": f"/matrix?{urlencode({'package': self.package['package']})}",
-            "compare": f"/compare?{urlencode({'target': [first, second]}, doseq=True)}",
+            "compare": f"/compare?{urlencode({'left': first, 'right': second})}",
             "compare nothing yet": "/compare",
             "search": f"/search?{urlencode({'q': self.package['package'][:4]})}",
             "search for nothing": "/search?q=qqqxyz",
@@ -106,7 +107,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("site")
     settings = settings_of(directory)
     migrate(settings)
-    asyncio.run(_fill(settings))
+    # On a thread of its own: the browser's driver keeps an event loop on this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _fill(settings)).result()
     with _served(directory) as url:
         history = _get(url, "/api/deployments?limit=1000")
         packages = [(one["FeedName"], one["GroupName"], one["PackageName"]) for one in history]
@@ -181,9 +184,9 @@ def visiting(browser: Any, site: Site, *, signed_in: bool = True, **options: Any
         complaints.listen(page)
         if signed_in:
             page.goto("/sign-in")
-            page.get_by_label("User").first.fill("alice")
-            page.get_by_label("Password").first.fill("alice")
-            page.get_by_role("button", name="Sign in").first.click()
+            page.locator("input[name=user]").fill("alice")
+            page.locator("input[name=password]").fill("alice")
+            page.locator("input[name=password]").press("Enter")
             page.wait_for_url(site.url + "/")
         yield page, complaints
         assert complaints.texts == []

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
 from conftest import RECORD, Service
-from reading import Events, error, following, read, record, row, rows
+from reading import Events, drop_table, error, following, read, record, row, rows
 from waiting import until
 
 from deployserver.api import events, keys
 from deployserver.api_keys import create_key
 from deployserver.app import create_app
 from deployserver.feeds import add_feed
+from deployserver.live import LOOK_SECONDS
 from deployserver.server import listening
-from deployserver.storage import database_path
 
 
 async def seen(stream: Events, count: int) -> list[int]:
@@ -266,15 +265,13 @@ async def test_who_has_gone_is_forgotten(service: Service) -> None:
             await until(forgotten)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_stream_that_cannot_go_on_is_broken_off(service: Service) -> None:
     """The client sees that it is no end, and comes back."""
     async with following(service) as stream:
         await record(service)
         assert await seen(stream, 1) == [1]
-        with closing(sqlite3.connect(database_path(service.settings))) as connection:
-            connection.execute("DROP TABLE names")
-            connection.execute("INSERT INTO deployments SELECT 2, 1, 1, 1, 1, '', NULL, 0, 0, 1, NULL")
-            connection.commit()
+        await drop_table(service, "deployments")
         with pytest.raises(aiohttp.ClientError):
             await stream.next()
 
@@ -298,3 +295,32 @@ async def test_a_key_in_the_url_will_do(service: Service) -> None:
     async with following(service, key=None, Key=created.secret) as stream:
         await record(service)
         assert await seen(stream, 1) == [1]
+
+
+async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(service: Service) -> None:
+    """It goes on where it was."""
+
+    async def rename(table: str, to: str) -> None:
+        async with service.store.connected_transaction() as connection:
+            await connection.execute(f"ALTER TABLE {table} RENAME TO {to}")
+
+    async with following(service) as stream:
+        await record(service)
+        assert await seen(stream, 1) == [1]
+        await rename("deployments", "away")
+        assert (await read(service)).status == 503
+        await asyncio.sleep(2 * LOOK_SECONDS)
+        await rename("away", "deployments")
+        await record(service)
+        assert await seen(stream, 1) == [2]
+
+
+async def test_a_record_that_cannot_be_written_breaks_a_stream_off(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody may have put into the database what no client can."""
+    async with following(service) as stream:
+        await service.store.add_deployments([row(date=-(2**62))])
+        with pytest.raises(aiohttp.ClientError):
+            await stream.next()
+    assert [entry.message for entry in caplog.records if entry.exc_info] == ["a stream of events ended"]

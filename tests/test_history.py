@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sqlite3
 import urllib.request
-from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from conftest import FEED, KEY, PATH, RECORD, Answer, Service, StartService
-from reading import API, all_pages, error, found, ids, next_url, pages, read, record, row, rows
+from reading import API, all_pages, drop_table, error, found, ids, next_url, pages, read, record, row, rows
 from waiting import until
 
 from deployserver.api.request_ids import HEADER
 from deployserver.api_keys import create_key
 from deployserver.feeds import add_feed, remove_feed, update_feed
-from deployserver.storage import database_path
 
 # The order
 
@@ -477,9 +474,7 @@ async def test_errors_are_text_or_problem_details(service: Service) -> None:
 async def test_a_database_that_cannot_be_read_is_said_to_be_unavailable(service: Service) -> None:
     """And not that something could not be stored: nobody wanted that."""
     await record(service)
-    with closing(sqlite3.connect(database_path(service.settings))) as connection:
-        connection.execute("DROP TABLE deployments")
-        connection.commit()
+    await drop_table(service, "deployments")
     for path in ("", "/1", "/current", "/compare?target=a&target=b", "/frequency", "/events"):
         answer = await read(service, path)
         assert (answer.status, answer.text) == (503, "The database is unavailable.\n")

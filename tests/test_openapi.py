@@ -38,6 +38,10 @@ STATUSES = {
     ("GET", "/api/deployments/events"): {200, 400, 403, 429, 500, 503},
     ("GET", "/api/deployments/{id}"): {200, 304, 400, 403, 404, 429, 500, 503},
     ("GET", "/health"): {200, 400, 500},
+    ("GET", "/"): {200, 303, 400, 403, 429, 500, 503},
+    ("GET", "/deployments"): {200, 303, 400, 403, 429, 500, 503},
+    ("GET", "/deployments/{id}"): {200, 303, 400, 403, 404, 429, 500, 503},
+    ("GET", "/search"): {200, 303, 400, 403, 429, 500, 503},
     ("GET", "/sign-in"): {200, 400, 500},
     ("POST", "/sign-in"): {200, 303, 400, 403, 413, 429, 500, 503},
     ("POST", "/sign-out"): {200, 303, 400, 403, 413, 500, 503},
@@ -87,7 +91,7 @@ def test_every_status_is_described(key: tuple[str, str]) -> None:
     for status, answer in operation["responses"].items():
         content = set(resolved(answer).get("content", ()))
         if status in ("404", "406", "503") or (status == "500" and "health" not in key[1]):
-            assert content == PROBLEM_TYPES
+            assert content == PROBLEM_TYPES | ({"text/html"} if OPERATIONS[key].page else set())
         if status in ("429", "503"):
             assert "Retry-After" in resolved(answer)["headers"]
 

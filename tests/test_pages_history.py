@@ -224,7 +224,7 @@ async def test_a_record_says_what_it_replaced_and_what_has_replaced_it(site: Ser
 
 
 async def test_a_record_that_is_not_there_is_a_page_of_404(site: Service) -> None:
-    for id_ in ("1", "99999999999999999999999"):
+    for id_ in ("1", "9999999999999999999"):
         page = await get_page(site, f"/deployments/{id_}", status=404)
         assert f"There is no deployment {id_}." in page.words
     await record(site)
@@ -272,3 +272,11 @@ async def test_links_have_the_base_path(start: StartService) -> None:
         assert outside == []
     answer = await service.request("GET", (await get_page(service, "/proget/deployments?limit=1")).to("JSON"))
     assert [item["Version"] for item in answer.json] == ["3"]
+
+
+async def test_a_key_in_the_address_lets_in_and_is_not_passed_on(service: Service) -> None:
+    for version in ("1", "2"):
+        await record(service, Version=version)
+    page = await get_page(service, f"/deployments?KEY={KEY}&limit=1&target=localhost")
+    assert shown(page) == ["2"] and "Signed in as ci" in page.words
+    assert KEY not in page.text

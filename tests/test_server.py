@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
 import subprocess
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY, PATH, RECORD, StartService, running, settings_of
+from conftest import KEY, PATH, RECORD, Service, StartService, running, settings_of
+from reading import rows
 
 from deployserver.app import create_app
 from deployserver.errors import ConfigurationError, DatabaseError
@@ -214,3 +218,19 @@ async def test_a_guesser_is_told_when_to_come_back_and_a_proven_key_on_the_same_
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert [(await service.post(RECORD)).status for _ in range(3)] == [200, 200, 200]
     assert len(await service.rows()) == 4
+
+
+async def test_a_client_that_does_not_read_holds_up_the_stop_no_longer_than_others(service: Service) -> None:
+    """Its answer is broken off when the time is up; it sees that it has not got all."""
+    await service.store.add_deployments(rows(3000, description="x" * 16_000))
+    settings = replace(service.settings, server=replace(service.settings.server, shutdown_timeout=2.0))
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(listening(create_app(settings), settings))
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"GET /api/deployments?format=csv HTTP/1.0\r\nX-ApiKey: abc12345\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.0 200 OK\r\n"
+        async with asyncio.timeout(5):
+            await stack.aclose()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()

@@ -74,5 +74,5 @@ async def test_a_difference_and_a_time_count_each_time_too(service: Service) -> 
     answer = await service.request("GET", f"/api/deployments/compare?{query}", headers=READER)
     assert (answer.status, answer.text.splitlines()) == (
         400,
-        ["as_of is given more than 2 times.", "difference is given more than 100 times."],
+        ["as_of may be given twice at most.", "difference is given more than 100 times."],
     )

@@ -62,7 +62,7 @@ def choose_format(request: web.Request, wanted: str | None) -> str:
     """Return the format that ``?format=`` or the Accept header asks for. Raises NotAcceptable."""
     if wanted is not None:
         return wanted
-    accept = request.headers.get(hdrs.ACCEPT, "")
+    accept = ", ".join(request.headers.getall(hdrs.ACCEPT, ()))
     qualities = {
         name: max(accepted_quality(accept, media_type) for media_type in types) for name, types in MEDIA_TYPES.items()
     }
@@ -113,7 +113,7 @@ async def stream_response(
     return response
 
 
-def abort(request: web.Request) -> None:
+def abort(request: web.BaseRequest) -> None:
     """Reset the connection so that the client cannot take what it has got for all.
 
     To a client that speaks HTTP/1.0, as nginx does unless it is told otherwise, an orderly close would be the end.

@@ -28,6 +28,7 @@ from deployserver.live_access import LiveAccess
 from deployserver.logs import RequestLog
 from deployserver.matrix import Matrix
 from deployserver.models import Caller, Session
+from deployserver.overview import Overview
 from deployserver.rollouts import Rollouts
 from deployserver.search import Search
 from deployserver.sessions import Sessions
@@ -60,6 +61,7 @@ INSTALLATIONS = web.AppKey("installations", Installations)
 AFFECTED = web.AppKey("affected", Affected)
 COMPARISON = web.AppKey("comparison", Comparison)
 FREQUENCY = web.AppKey("frequency", Frequency)
+OVERVIEW = web.AppKey("overview", Overview)
 DRIFT = web.AppKey("drift", Drift)
 SPREADS = web.AppKey("spreads", Spreads)
 ROLLOUTS = web.AppKey("rollouts", Rollouts)

@@ -11,7 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 from deployserver import __version__, parameters
-from deployserver.description import others, reading, recording
+from deployserver.description import others, pages, reading, recording
 from deployserver.description.answers import (
     DifferenceSchema,
     HealthSchema,
@@ -22,13 +22,14 @@ from deployserver.description.answers import (
     SuspectSchema,
 )
 from deployserver.description.introduction import INTRODUCTION, TAGS
-from deployserver.description.operations import COMMON_ANSWERS, HEADERS, SECURITY, Answer, Operation
+from deployserver.description.operations import COMMON_ANSWERS, HEADERS, HTML, SECURITY, Answer, Operation
 from deployserver.parameters import Choice, Choices, Dates, Flag, Names, Plain, Whole, Words
 from deployserver.schemas import Date, HttpUrl, SubmissionSchema, Text
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **recording.OPERATIONS,
     **reading.OPERATIONS,
+    **pages.OPERATIONS,
     **others.OPERATIONS,
 }
 
@@ -101,7 +102,7 @@ def _operation(plugin: MarshmallowPlugin, operation: Operation) -> JsonObject:
         ),
         "responses": {
             str(status): answer if isinstance(answer, str) else _response(answer)
-            for status, answer in sorted(answers.items())
+            for status, answer in sorted((_paged(answers) if operation.page else answers).items())
         },
         # Without any of them the caller is Anonymous, who may be let in too.
         "security": [{name: []} for name in operation.security] + ([{}] if operation.security else []),
@@ -109,6 +110,15 @@ def _operation(plugin: MarshmallowPlugin, operation: Operation) -> JsonObject:
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": {**operation.body}}
     return described
+
+
+def _paged(answers: Mapping[int, Answer | str]) -> Mapping[int, Answer | str]:
+    """Return answers that may be pages where they hold anything."""
+    said = {status: COMMON_ANSWERS[one] if isinstance(one, str) else one for status, one in answers.items()}
+    return {
+        status: answer._replace(content={**HTML, **answer.content}) if answer.content else answer
+        for status, answer in said.items()
+    }
 
 
 def _response(answer: Answer) -> JsonObject:

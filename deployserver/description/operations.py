@@ -37,6 +37,8 @@ class Operation:
     body: Content | None = None
     security: tuple[str, ...] = field(default=())
     """Names of ``SECURITY``, any of which will do, or none: Anonymous may be let in too. Empty: nobody is asked."""
+    page: bool = False
+    """Whether it is a page, where errors are pages too, unless the client prefers JSON."""
 
 
 HTML: Content = {"text/html": {"schema": {"type": "string"}}}

@@ -11,23 +11,37 @@ from deployserver.api import keys
 from deployserver.pages.links import Links
 from deployserver.parameters import Plain, Whole, Words
 from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Query, TimeFilter, load_query
+from deployserver.schemas import NAME_LENGTH
 from deployserver.viewing import Asked
 
 _OF_CREDENTIALS = ("key",)
 
 
+def one_name(what: str) -> Plain:
+    """Return a parameter that is one name, and not a pattern."""
+    return Plain(NAME_LENGTH, metadata={"description": f"{what}, in any letter case"})
+
+
+def place(what: str, length: int = 128) -> Plain:
+    """Return a parameter that says where something goes on; one that holds names is longer."""
+    return Plain(length, metadata={"description": f"where to go on with {what}: as in the links of the page"})
+
+
 class HistoryPageQuery(TimeFilter):
     """``/deployments``: ``cursor`` leads to older records, as in the API, and ``newer`` to newer ones."""
 
-    limit = Whole(load_default=DEFAULT_LIMIT, metadata={"minimum": 1, "maximum": GREATEST_LIMIT})
-    cursor = Plain()
-    newer = Plain()
+    limit = Whole(
+        load_default=DEFAULT_LIMIT,
+        metadata={"description": "how many at most", "minimum": 1, "maximum": GREATEST_LIMIT},
+    )
+    cursor = place("older records")
+    newer = place("newer records")
 
 
 class SearchQuery(Query):
     """``/search``."""
 
-    q = Words()
+    q = Words(metadata={"description": "up to ten words, in any letter case"})
 
 
 class PageQuestion(NamedTuple):

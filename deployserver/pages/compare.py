@@ -12,11 +12,11 @@ from deployserver.api import keys
 from deployserver.comparison import DIFFERENCE_KINDS, Difference, Side
 from deployserver.drift import Standing
 from deployserver.filters import exactly
-from deployserver.pages.asking import PageQuestion, ask, links_of
+from deployserver.pages.asking import PageQuestion, ask, links_of, one_name
 from deployserver.pages.filters import Filter, beyond_form, chosen, form_fields
 from deployserver.pages.rendering import render
-from deployserver.parameters import NOW, Choice, Date, Names, Plain, Whole
-from deployserver.queries import GREATEST_LIMIT, Query, at
+from deployserver.parameters import NOW, Choice, Date, Whole
+from deployserver.queries import GREATEST_LIMIT, MOMENT, Query, at, filter_parameter
 
 PATH = "/compare"
 AT_ONCE = 100
@@ -29,15 +29,15 @@ _ORDER = {kind: number for number, kind in enumerate(DIFFERENCE_KINDS)}
 class CompareQuery(Query):
     """``/compare``: left and right are names and not patterns, and without the right one it is the left one."""
 
-    left = Plain()
-    left_as_of = Date()
-    right = Plain()
-    right_as_of = Date()
-    package = Names("")
-    group = Names("")
-    feed = Names("")
-    difference = Choice(DIFFERENCE_KINDS, load_default=None)
-    start = Whole(load_default=0, metadata={"minimum": 0, "maximum": 2**31})
+    left = one_name("the target on the left")
+    left_as_of = Date(metadata={"description": f"the left side as it was at {MOMENT}"})
+    right = one_name("the target on the right; without it, the one on the left")
+    right_as_of = Date(metadata={"description": f"the right side as it was at {MOMENT}"})
+    package = filter_parameter("package")
+    group = filter_parameter("group")
+    feed = filter_parameter("feed")
+    difference = Choice(DIFFERENCE_KINDS, load_default=None, metadata={"description": "only these"})
+    start = Whole(load_default=0, metadata={"description": "how many to leave out", "minimum": 0, "maximum": 2**31})
 
 
 class _Sides(NamedTuple):

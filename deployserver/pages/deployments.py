@@ -11,6 +11,7 @@ from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.history import HistoryPage
 from deployserver.pages.asking import HistoryPageQuery, PageQuestion, ask, links_of
 from deployserver.pages.filters import HISTORY_FILTERS, beyond_form, chosen, form_fields
+from deployserver.pages.first_run import example_feed
 from deployserver.pages.rendering import render
 from deployserver.queries import Query
 
@@ -31,7 +32,7 @@ async def show_history(request: web.Request) -> web.Response:
         fields=form_fields(HISTORY_FILTERS, question.given, feeds),
         keep=beyond_form(HISTORY_FILTERS, question.given),
         chosen=chosen(HISTORY_FILTERS, question.given, links_of(request), PATH),
-        feed=min(feeds, key=str.casefold, default=None),
+        feed=example_feed(view),
         **_ways(request, question, page),
     )
 

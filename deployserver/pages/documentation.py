@@ -162,4 +162,4 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return f"number from {schema['minimum']} to {schema['maximum']}"
     if "maxLength" in schema:
         return f"text, up to {schema['maxLength']:,} characters"
-    return {"string": "text", "boolean": "true | false"}.get(schema["type"], str(schema["type"]))
+    return {"string": "text", "boolean": "true | false", "integer": "number"}.get(schema["type"], str(schema["type"]))

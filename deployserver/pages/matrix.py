@@ -9,12 +9,13 @@ from aiohttp import web
 from deployserver.api import keys
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.matrix import From, Window
-from deployserver.pages.asking import PageQuestion, ask, links_of
+from deployserver.pages.asking import PageQuestion, ask, links_of, place
 from deployserver.pages.filters import Filter, beyond_form, chosen, form_fields
 from deployserver.pages.links import Links
 from deployserver.pages.rendering import render
-from deployserver.parameters import Choice, Names, Plain
-from deployserver.queries import Query
+from deployserver.parameters import Choice
+from deployserver.queries import Query, filter_parameter
+from deployserver.schemas import NAME_LENGTH
 from deployserver.storage.spread import PackageKey
 
 PATH = "/matrix"
@@ -32,13 +33,13 @@ _CURSORS = ("rows", "columns")
 class MatrixQuery(Query):
     """``/matrix``: the API's filters, and which window of what they let through."""
 
-    package = Names("")
-    target = Names("")
-    group = Names("")
-    feed = Names("")
-    drift = Choice(("only",), load_default=None)
-    rows = Plain()
-    columns = Plain()
+    package = filter_parameter("package")
+    target = filter_parameter("target")
+    group = filter_parameter("group")
+    feed = filter_parameter("feed")
+    drift = Choice(("only",), load_default=None, metadata={"description": "only packages that are behind somewhere"})
+    rows = place("packages", 2 * NAME_LENGTH)
+    columns = place("targets", 2 * NAME_LENGTH)
 
 
 async def show_matrix(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from aiohttp import web
 from deployserver.api import keys
 from deployserver.errors import InvalidRequest
 from deployserver.packages import Package
-from deployserver.pages.asking import PageQuestion, ask, links_of
+from deployserver.pages.asking import PageQuestion, ask, links_of, one_name, place
 from deployserver.pages.charts import Point, Rollout, VersionCount, rollout_chart, sparkline, version_chart
 from deployserver.pages.filters import Filter, beyond_form, chosen, form_fields
 from deployserver.pages.rendering import render
@@ -24,8 +24,8 @@ from deployserver.pages.ways import (
     ways_of_running,
     without_cursors,
 )
-from deployserver.parameters import Date, Names, Plain, Words
-from deployserver.queries import Query, asked
+from deployserver.queries import Query, asked, filter_parameter
+from deployserver.schemas import NAME_LENGTH
 from deployserver.spread import Spread
 from deployserver.viewing import Asked
 
@@ -47,19 +47,19 @@ _PLACE = ("feed", "group", "package")
 class PackageQuery(Query):
     """``/package``: feed, group and package are names and not patterns; the others are the API's filters."""
 
-    feed = Plain()
-    group = Plain()
-    package = Plain()
-    target = Names("")
-    version = Names("")
-    application = Names("")
-    user = Names("")
-    q = Words()
-    since = Date()
-    until = Date()
-    cursor = Plain()
-    newer = Plain()
-    runs = Plain()
+    feed = one_name("the feed's name")
+    group = one_name("the package's group")
+    package = one_name("the package's name")
+    target = filter_parameter("target")
+    version = filter_parameter("version")
+    application = filter_parameter("application")
+    user = filter_parameter("user")
+    q = filter_parameter("q")
+    since = filter_parameter("since")
+    until = filter_parameter("until")
+    cursor = place("older records")
+    newer = place("newer records")
+    runs = place("what runs", 3 * NAME_LENGTH)
 
 
 async def show_package(request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from deployserver.drift import Standing
 from deployserver.errors import InvalidRequest
 from deployserver.filters import exactly
 from deployserver.models import Deployment
-from deployserver.pages.asking import PageQuestion, ask, links_of
+from deployserver.pages.asking import PageQuestion, ask, links_of, one_name, place
 from deployserver.pages.charts import Bar, Event, Lane, bar_chart, timeline_chart
 from deployserver.pages.filters import Filter, beyond_form, chosen, form_fields
 from deployserver.pages.rendering import render
@@ -27,8 +27,9 @@ from deployserver.pages.ways import (
     ways_of_running,
     without_cursors,
 )
-from deployserver.parameters import Date, Names, Plain
-from deployserver.queries import Query, asked, at
+from deployserver.parameters import Date
+from deployserver.queries import MOMENT, Query, asked, at, filter_parameter
+from deployserver.schemas import NAME_LENGTH
 from deployserver.viewing import Asked
 
 PATH = "/target"
@@ -50,17 +51,17 @@ FILTERS = (
 class TargetQuery(Query):
     """``/target``: target is a name and not a pattern; the others are the API's filters."""
 
-    target = Plain()
-    as_of = Date()
-    package = Names("")
-    group = Names("")
-    feed = Names("")
-    version = Names("")
-    application = Names("")
-    user = Names("")
-    cursor = Plain()
-    newer = Plain()
-    runs = Plain()
+    target = one_name("the target")
+    as_of = Date(metadata={"description": f"what ran there at {MOMENT}"})
+    package = filter_parameter("package")
+    group = filter_parameter("group")
+    feed = filter_parameter("feed")
+    version = filter_parameter("version")
+    application = filter_parameter("application")
+    user = filter_parameter("user")
+    cursor = place("older records")
+    newer = place("newer records")
+    runs = place("what runs", 3 * NAME_LENGTH)
 
 
 async def show_target(request: web.Request) -> web.Response:

@@ -41,11 +41,12 @@ _STEPS = (
 
 async def index_next(connection: aiosqlite.Connection, at_once: int) -> bool:
     """Index the next ``at_once`` records, within a transaction of the writer; False if there are none."""
-    ((after, newest),) = await connection.execute_fetchall(
-        "SELECT deployment_id, (SELECT coalesce(max(id), 0) FROM deployments) FROM indexed"
+    ((after,),) = await connection.execute_fetchall("SELECT deployment_id FROM indexed")
+    # So many records, and not so many ids: feeds that were removed leave gaps, which may be wide.
+    ((last,),) = await connection.execute_fetchall(
+        "SELECT max(id) FROM (SELECT id FROM deployments WHERE id > ? ORDER BY id LIMIT ?)", (after, at_once)
     )
-    last = min(after + at_once, newest)
-    if last <= after:
+    if last is None:
         return False
     for step in _STEPS:
         await connection.execute_fetchall(step, {"after": after, "last": last})

@@ -13,6 +13,7 @@ from deployserver.storage.current import CurrentDeployment, CurrentPosition
 from deployserver.storage.history import Position, StoredDeployment
 from deployserver.storage.matrix import MatrixCell, MatrixPackage, MatrixTarget
 from deployserver.storage.neighbours import Neighbours, neighbours
+from deployserver.storage.novelties import Novelties, novelties
 from deployserver.storage.search import FoundName
 from deployserver.storage.spread import PackageKey
 from deployserver.storage.steps import Step
@@ -124,6 +125,10 @@ class Records:
     ) -> list[FoundName]:
         """Return names of a kind that have all of the words, the best matches first, of records in these feeds."""
         return await search.find_names(self._connection, kind, words, feed_ids, limit)
+
+    async def novelties(self, kind: str, feed_ids: frozenset[int], since: int, until: int, limit: int) -> Novelties:
+        """Return what came up in these feeds from ``since`` until before ``until``: packages, versions, or targets."""
+        return await novelties(self._connection, kind, feed_ids, since, until, limit)
 
     async def newest_id(self) -> int:
         """Return the id of the record that arrived last; 0 if there is none."""

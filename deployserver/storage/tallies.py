@@ -49,14 +49,15 @@ async def most(
         return []
     parameters = Parameters()
     column = f"i.{INSTALLATION_COLUMNS[kind]}" if kind in INSTALLATION_COLUMNS else f"d.{DEPLOYMENT_COLUMNS[kind]}"
+    # Of several spellings the first: with min(), SQLite takes the name from the row that has the least.
     rows = await connection.execute_fetchall(
-        f"SELECT min(n.name), sum(counted.number) FROM (SELECT {column} AS id, count(*) AS number "
+        f"SELECT n.name, sum(counted.number), min(n.id) FROM (SELECT {column} AS id, count(*) AS number "
         f"FROM deployments AS d INDEXED BY deployments_by_date {_INSTALLATION} {where(conditions.all(parameters))} "
         "GROUP BY 1) AS counted CROSS JOIN names AS n ON n.id = counted.id "
         f"GROUP BY n.name_key ORDER BY 2 DESC, 1 LIMIT {limit}",
         parameters.values,
     )
-    return [(name, number) for name, number in rows]
+    return [(name, number) for name, number, _ in rows]
 
 
 async def _counted(

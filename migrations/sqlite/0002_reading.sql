@@ -62,9 +62,9 @@ CREATE UNIQUE INDEX temp.known_by_name ON known (kind, name, id);
 INSERT INTO installations (feed_id, group_id, package_id, target_id)
 SELECT b.feed_id, g.id, p.id, t.id
 FROM deployments_before AS b
-JOIN known AS g ON g.kind = 'group' AND g.name = coalesce(b.group_name, '')
-JOIN known AS p ON p.kind = 'package' AND p.name = b.package_name
-JOIN known AS t ON t.kind = 'target' AND t.name = b.target
+CROSS JOIN known AS g ON g.kind = 'group' AND g.name = coalesce(b.group_name, '')
+CROSS JOIN known AS p ON p.kind = 'package' AND p.name = b.package_name
+CROSS JOIN known AS t ON t.kind = 'target' AND t.name = b.target
 GROUP BY b.feed_id, g.id, p.id, t.id
 ORDER BY min(b.id);
 
@@ -78,17 +78,19 @@ FROM (
 ) AS spelt
 WHERE spelt.id = installations.id AND spelt.first <> installations.id;
 
+-- CROSS JOIN keeps the order: SQLite, which knows nothing of these tables yet, would look through all installations of a
+-- group for every record.
 INSERT INTO deployments
 SELECT b.id, i.id, v.id, a.id, u.id, b.description, b.url, b.date, b.recorded_at, r.id, b.recorded_key_id
 FROM deployments_before AS b
-JOIN known AS g ON g.kind = 'group' AND g.name = coalesce(b.group_name, '')
-JOIN known AS p ON p.kind = 'package' AND p.name = b.package_name
-JOIN known AS t ON t.kind = 'target' AND t.name = b.target
-JOIN known AS v ON v.kind = 'version' AND v.name = b.version
-JOIN known AS a ON a.kind = 'application' AND a.name = b.application
-JOIN known AS u ON u.kind = 'user' AND u.name = b.user_name
-JOIN known AS r ON r.kind = 'recorder' AND r.name = b.recorded_by
-JOIN installations AS i
+CROSS JOIN known AS g ON g.kind = 'group' AND g.name = coalesce(b.group_name, '')
+CROSS JOIN known AS p ON p.kind = 'package' AND p.name = b.package_name
+CROSS JOIN known AS t ON t.kind = 'target' AND t.name = b.target
+CROSS JOIN known AS v ON v.kind = 'version' AND v.name = b.version
+CROSS JOIN known AS a ON a.kind = 'application' AND a.name = b.application
+CROSS JOIN known AS u ON u.kind = 'user' AND u.name = b.user_name
+CROSS JOIN known AS r ON r.kind = 'recorder' AND r.name = b.recorded_by
+CROSS JOIN installations AS i
     ON i.package_id = p.id AND i.target_id = t.id AND i.feed_id = b.feed_id AND i.group_id = g.id
 ORDER BY b.id;
 
