@@ -167,7 +167,8 @@ async def test_a_client_that_never_finishes_does_not_keep_the_server(install: In
     await _in_progress(server)
     server.signal(signal.SIGTERM)
     assert await server.ended() == 0, server.text
-    assert await reader.read() == b""
+    with contextlib.suppress(ConnectionResetError):  # cut off is cut off
+        assert await reader.read() == b""
     writer.close()
     assert server.unexpected() == []
     assert targets(installation.database) == ["before"]
