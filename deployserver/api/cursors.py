@@ -16,8 +16,13 @@ def encode_cursor(question: str, position: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(question: str, cursor: str | None, types: tuple[type, ...]) -> tuple[Any, ...] | None:
-    """Return the position, or None without a cursor. Raises InvalidRequest for what ``encode_cursor`` did not make."""
+def decode_cursor(
+    question: str, cursor: str | None, types: tuple[type, ...], parameter: str = "cursor"
+) -> tuple[Any, ...] | None:
+    """Return the position, or None without a cursor.
+
+    Raises InvalidRequest, about the parameter that the cursor came in, for what ``encode_cursor`` did not make.
+    """
     if cursor is None:
         return None
     try:
@@ -28,5 +33,5 @@ def decode_cursor(question: str, cursor: str | None, types: tuple[type, ...]) ->
         ours, position = False, []
     right = [type(value) for value in position] == list(types)
     if not ours or not right or any(isinstance(value, int) and abs(value) >= 2**63 for value in position):
-        raise InvalidRequest({"cursor": ["is not one that the Link header of such an answer gave."]})
+        raise InvalidRequest({parameter: ["is not one that the Link header of such an answer gave."]})
     return tuple(position)

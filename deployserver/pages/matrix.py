@@ -68,12 +68,12 @@ async def show_matrix(request: web.Request) -> web.Response:
 
 
 def _rows_from(cursor: str | None) -> From | None:
-    found = decode_cursor("rows", cursor, (bool, str, int, str))
+    found = decode_cursor("rows", cursor, (bool, str, int, str), "rows")
     return From(PackageKey(*found[1:]), found[0]) if found else None
 
 
 def _columns_from(cursor: str | None) -> From | None:
-    found = decode_cursor("columns", cursor, (bool, str))
+    found = decode_cursor("columns", cursor, (bool, str), "columns")
     return From(found[1], found[0]) if found else None
 
 
@@ -83,7 +83,8 @@ def _ways(links: Links, question: PageQuestion, given: dict[str, list[str]], win
     before, after = window.row_ends
     left, right = window.column_ends
     api = {name: texts for name, texts in given.items() if name != "drift"}
-    return {
+    start = _rows_from(question.query["rows"])
+    ways = {
         "first_rows": links.url(PATH, given) if question.query["rows"] else None,
         "rows_before": before and links.url(PATH, given, rows=encode_cursor("rows", (True, *before))),
         "rows_after": after and links.url(PATH, given, rows=encode_cursor("rows", (False, *after))),
@@ -92,3 +93,4 @@ def _ways(links: Links, question: PageQuestion, given: dict[str, list[str]], win
         "columns_after": right and links.url(PATH, {**given, **rows}, columns=encode_cursor("columns", (False, right))),
         "everything": links.url("/api/deployments/current", api, format="csv"),
     }
+    return {**ways, "go_on": ways["rows_before" if start and start.backwards else "rows_after"]}

@@ -41,14 +41,14 @@ def api_package(package: Package) -> dict[str, Any]:
     }
 
 
-async def read_records(request: web.Request, question: PageQuestion, asked: Asked, limit: int = RECORDS) -> HistoryPage:
+async def read_records(request: web.Request, question: PageQuestion, asked: Asked) -> HistoryPage:
     """Return the part of a history that the address asks for. Raises InvalidRequest, NotPermitted."""
     history, caller = request.app[keys.HISTORY], request[keys.CALLER]
-    after: Any = decode_cursor("newer", question.query["newer"], (int, int))
+    after: Any = decode_cursor("newer", question.query["newer"], (int, int), "newer")
     if after is not None:
-        return await history.newer(caller, asked, after, limit)
+        return await history.newer(caller, asked, after, RECORDS)
     before: Any = decode_cursor("history", question.query["cursor"], (int, int))
-    return await history.page(caller, asked, before, limit)
+    return await history.page(caller, asked, before, RECORDS)
 
 
 def ways_of_records(
@@ -72,7 +72,7 @@ def ways_of_records(
 
 async def read_running(request: web.Request, question: PageQuestion, asked: Asked, as_of: int | None) -> CurrentPage:
     """Return the part of what runs that the address asks for, and how much there is. Raises as ``read_records``."""
-    after: Any = decode_cursor("current", question.query["runs"], (str, str, int))
+    after: Any = decode_cursor("current", question.query["runs"], (str, str, int), "runs")
     return await request.app[keys.INSTALLATIONS].page(request[keys.CALLER], asked, as_of, after, RUNNING, count=True)
 
 
