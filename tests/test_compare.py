@@ -119,6 +119,8 @@ async def history(service: Service) -> None:
         (["2021-04-15", "2021-04-13"], {"x": "different", "y": "only-left"}),  # the first is the left side
         (["2021-04-14T23:59:59Z", "2021-04-15T02:00:00+02:00"], {"x": "different", "y": "only-right"}),
         (["2021-04-17", "0s"], {"x": "same", "y": "same"}),
+        (["now", "2021-04-15"], {"x": "different", "y": "same"}),
+        (["2021-04-12", " NOW "], {"x": "only-right", "y": "only-right"}),
     ],
 )
 async def test_one_target_is_compared_with_itself_at_another_time(

@@ -101,6 +101,16 @@ async def test_a_name_that_is_repeated_means_any_of_them(service: Service, name:
     assert await ids(service, **{name: "one", name.upper(): "two", name.title(): "three"}) == made[2::-1]
 
 
+async def test_packages_without_a_group_can_be_asked_for(service: Service) -> None:
+    """An empty name is none at all, so that there is a parameter of its own for it."""
+    none, acme, other = [(await record(service, GroupName=group))["Id"] for group in ("", "@acme", "other")]
+    assert await ids(service, ungrouped="true") == [none]
+    assert await ids(service, ungrouped="YES", group="@acme") == [acme, none]
+    assert await ids(service, ungrouped="false") == await ids(service, group="") == [other, acme, none]
+    assert await ids(service, "/current", ungrouped="1") == [none]
+    assert await error(service, ungrouped="2") == "ungrouped must be true or false."
+
+
 async def test_filters_together_mean_all_of_them(service: Service) -> None:
     properties = dict(RECORD_NAMES.values())
     wanted = (await record(service, **properties, Date="2021-04-13", Description="by hand"))["Id"]
