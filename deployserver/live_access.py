@@ -63,6 +63,7 @@ class LiveAccess:
                 self.current = await read_access(repository)
             return
         async with self._database.snapshot() as repository:
+            self._database.names_reach(await repository.newest_name())
             if await repository.revision() != self.current.revision:
                 self.current = await read_access(repository)
 

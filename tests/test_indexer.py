@@ -18,7 +18,7 @@ from waiting import until
 
 from deployserver.models import DeploymentRow
 from deployserver.storage import Indexer, SQLiteDatabase, indexer
-from deployserver.storage.indexing import index_next
+from deployserver.storage.indexing import CHARACTERS_AT_ONCE, index_next
 from deployserver.storage.migrator import migrate
 
 
@@ -276,3 +276,15 @@ async def test_readers_do_not_see_how_far_it_is(service: Service) -> None:
 
     await until(done)
     check_indexed(service.store.path)
+
+
+async def test_long_texts_are_indexed_in_smaller_parts(database: SQLiteDatabase) -> None:
+    """What is being indexed keeps deployments waiting, and long texts take long."""
+    long = DeploymentRow(1, "a", "x" * 16_000, "t", "p", "1", None, "u", None, 0, 0, "r", None)
+    await database.add_deployments([long] * 60)
+    parts, indexed = 0, True
+    while indexed:
+        async with database.connected_transaction() as connection:
+            indexed = await index_next(connection, 1000)
+        parts += indexed
+    assert parts >= 60 * 16_000 // CHARACTERS_AT_ONCE

@@ -23,6 +23,7 @@ from deployserver.administration import Administration
 from deployserver.api_keys import create_key
 from deployserver.clock import now
 from deployserver.feeds import add_feed
+from deployserver.live_access import WATCH_SECONDS
 from deployserver.storage import SQLiteDatabase
 from deployserver.storage.migrator import migrate
 
@@ -231,3 +232,23 @@ async def test_a_database_put_in_the_place_of_another_is_answered_from_and_recor
         assert await ids(service, "/current", target=f"web{number}") == [item["Id"]]
         assert item["Id"] == 11 + number
     assert len(await ids(service, "/current")) == 15
+
+
+async def test_an_older_copy_restored_into_the_open_file_is_recorded_in_rightly(
+    service: Service, tmp_path: Path
+) -> None:
+    """``sqlite3 FILE '.restore COPY'`` under a running server: the file stays the same, and its names do not."""
+    await record(service, Target="before", Version="1.0")
+    with (
+        contextlib.closing(sqlite3.connect(service.store.path)) as live,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy.db")) as copy,
+    ):
+        live.backup(copy)
+        for number in range(5):
+            await record(service, Target=f"web{number}", Version=f"1.{number}")
+        copy.backup(live)
+    await asyncio.sleep(3 * WATCH_SECONDS)
+    for number in reversed(range(5)):
+        item = await record(service, Target=f"web{number}", Version=f"1.{number}")
+        assert (item["Target"], item["Version"]) == (f"web{number}", f"1.{number}")
+        assert (await read(service, f"/{item['Id']}")).json == item

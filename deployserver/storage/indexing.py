@@ -8,6 +8,9 @@ DAY = 86_400_000_000
 DAY_OF_DATE = f"((date - ((date % {DAY}) + {DAY}) % {DAY}) / {DAY})"
 """SQL for the whole days since 1970 of a deployment; SQLite's own division rounds towards 1970."""
 
+CHARACTERS_AT_ONCE = 300_000
+"""Characters of descriptions in one transaction."""
+
 _NEXT = """
 FROM deployments AS d CROSS JOIN installations AS i ON i.id = d.installation_id
 WHERE d.id > :after AND d.id <= :last
@@ -42,9 +45,12 @@ _STEPS = (
 async def index_next(connection: aiosqlite.Connection, at_once: int) -> bool:
     """Index the next ``at_once`` records, within a transaction of the writer; False if there are none."""
     ((after,),) = await connection.execute_fetchall("SELECT deployment_id FROM indexed")
-    # So many records, and not so many ids: feeds that were removed leave gaps, which may be wide.
+    # So many records, and not so many ids: feeds that were removed leave gaps, which may be wide. And fewer if their
+    # texts are long: indexing those is what takes time.
     ((last,),) = await connection.execute_fetchall(
-        "SELECT max(id) FROM (SELECT id FROM deployments WHERE id > ? ORDER BY id LIMIT ?)", (after, at_once)
+        "SELECT max(id) FROM (SELECT id, sum(length(description)) OVER (ORDER BY id) - length(description) AS before "
+        "FROM (SELECT id, description FROM deployments WHERE id > ? ORDER BY id LIMIT ?)) WHERE before < ?",
+        (after, at_once, CHARACTERS_AT_ONCE),
     )
     if last is None:
         return False

@@ -77,10 +77,16 @@ class References:
     def __init__(self) -> None:
         self._names: dict[_Name, int] = {}
         self._installations: dict[_Installation, int] = {}
+        self._newest_name = 0
 
     def forget(self) -> None:
         """Forget everything: another database has come in the place of the one it is true of."""
-        self._names, self._installations = {}, {}
+        self._names, self._installations, self._newest_name = {}, {}, 0
+
+    def names_reach(self, newest: int) -> None:
+        """Forget everything if names are remembered that are not there any more, ``newest`` being the last there is."""
+        if newest < self._newest_name:
+            self.forget()
 
     def stored(self, rows: Sequence[DeploymentRow]) -> list[StoredRow] | None:
         """Return the rows as they are stored, or None if not all that they refer to is remembered."""
@@ -121,6 +127,7 @@ class References:
 
     def remember(self, found: Found) -> None:
         """Remember what has been committed."""
+        self._newest_name = max(self._newest_name, *found.names.values())
         self._names = _with(self._names, found.names)
         self._installations = _with(self._installations, found.installations)
 

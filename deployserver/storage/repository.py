@@ -216,6 +216,10 @@ class Repository:
         """Let servers know that feeds, keys, users or privileges have changed."""
         await self._sql.raise_revision(self._connection)
 
+    async def newest_name(self) -> int:
+        """Return the greatest number of a name; 0 if there is none."""
+        return cast(int, await self._sql.newest_name(self._connection))
+
     async def unindexed(self) -> int:
         """Return how many deployments, at most, the indexer has not come to."""
         return cast(int, await self._sql.unindexed(self._connection))

@@ -91,6 +91,10 @@ class SQLiteDatabase:
         except OSError as error:
             raise StoreUnavailable from error
 
+    def names_reach(self, newest: int) -> None:
+        """Take note of the newest name's number: a lower one than before means that an older copy has been restored."""
+        self._references.names_reach(newest)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Repository]:
         """Give a repository whose changes are all committed, durably, when the block ends, or none if it raises."""

@@ -2,3 +2,6 @@
 
 -- name: unindexed$
 SELECT max(0, (SELECT coalesce(max(id), 0) FROM deployments) - deployment_id) FROM indexed;
+
+-- name: newest_name$
+SELECT coalesce(max(id), 0) FROM names;
