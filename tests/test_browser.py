@@ -98,7 +98,7 @@ class Complaints:
             self.texts.append(text)
 
     def _failed(self, request: Any) -> None:
-        if "/events" not in request.url:  # which is broken off when the page is left
+        if request.failure != "net::ERR_ABORTED":  # what was still on its way when the page was left
             self.texts.append(f"{request.url}: {request.failure}")
 
 
