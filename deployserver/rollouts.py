@@ -16,7 +16,7 @@ from deployserver.viewing import Asked, Viewing
 MOST_RECORDS = 2_000
 """So many of the newest records are looked at: what happened before them is left out."""
 
-MOST_POINTS = 60
+MOST_POINTS = 40
 """Where the count of a version changed more often, only what it was at the end of as many equal spans is kept."""
 
 

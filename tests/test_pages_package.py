@@ -96,6 +96,8 @@ async def test_filters_are_in_the_address_and_narrow_down_tables_and_pictures(si
     page = await get_page(site, f"{PACKAGE}&target=web*&target=db1&application=profitcalc&since=2021-04-03")
     assert running(page) == {"db1": "9.01 behind", "web1": "10.0newest", "web2": "10.0newest"}
     assert history(page) == [("web2", "10.0"), ("web1", "10.0"), ("db1", "9.0")]
+    searched = await get_page(site, page.to("Search it"))
+    assert [(row["Target"], row["Version"]) for row in searched.rows] == history(page)
     assert page.values("target") == ["web*", "db1"]
     assert page.values("package") == ["Newtonsoft.Json"] and page.values("since") == ["2021-04-03"]
     assert "Versions that run now on the targets that match" in page.words

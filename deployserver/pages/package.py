@@ -37,7 +37,6 @@ FILTERS = (
     Filter("version", "Version"),
     Filter("application", "Application"),
     Filter("user", "User"),
-    Filter("q", "Words", "In any field"),
     Filter("since", "From", "7d or a date"),
     Filter("until", "Until", "24h or a date"),
 )
@@ -54,7 +53,6 @@ class PackageQuery(Query):
     version = filter_parameter("version")
     application = filter_parameter("application")
     user = filter_parameter("user")
-    q = filter_parameter("q")
     since = filter_parameter("since")
     until = filter_parameter("until")
     cursor = place("older records")
@@ -122,6 +120,7 @@ async def _tables(request: web.Request, question: PageQuestion, package: Package
             deployment.id: spread.standings.get(deployment.row.version) for deployment in running.deployments
         },
         "records": records.deployments,
+        "history": links_of(request).url("/deployments", api),
         "records_ways": ways_of_records(links_of(request), PATH, state, api, records),
     }
 
