@@ -116,5 +116,6 @@ def _welcome(url: str, feed: str, secret: str | None, file: Path) -> str:
         "Record a deployment with PowerShell:\n\n"
         f"    Invoke-RestMethod -Method Post -Uri '{uri}' -Headers @{{ 'X-ApiKey' = '{secret}' }} -Body '{body}'\n\n"
         "or with curl:\n\n"
-        f"    curl -H 'X-ApiKey: {secret}' -d '{body}' {uri}\n"
+        f"    curl -H 'X-ApiKey: {secret}' -d '{body}' {uri}\n\n"
+        f"and see what runs where on {url}/, signed in with the key.\n"
     )
