@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 from conftest import FEED, KEY, RECORD, Answer, Service, StartService, running, settings_of
 from markupsafe import escape
+from reading import Events
 from waiting import until
 
 from deployserver import live_access
@@ -777,3 +778,16 @@ async def test_a_database_that_cannot_be_read_is_a_503(site: Service) -> None:
     answer = await site.request("GET", "/who", headers=with_cookie(value))
     assert (answer.status, cookie(answer)) == (503, None)
     assert said(answer) == "Who is signed in cannot be looked up: the database is unavailable."
+
+
+async def test_signing_out_ends_a_stream_of_events(site: Service) -> None:
+    """What was begun with a session does not outlive it."""
+    value = token(await sign_in(site, {"key": KEY}))
+    async with site.session.get(f"{site.url}/api/deployments/events", headers=with_cookie(value)) as response:
+        assert response.status == 200
+        events = Events(response)
+        assert (await site.post(RECORD)).status == 200
+        assert await events.next() is not None
+        await sign_out(site, value)
+        assert (await site.post(RECORD)).status == 200
+        assert await events.next() is None

@@ -12,6 +12,7 @@ from deployserver.api import keys
 from deployserver.api.formats import abort
 from deployserver.api.reading import ask
 from deployserver.api.responses import begin
+from deployserver.api.visitors import is_still_signed_in
 from deployserver.errors import DeployServerError, InvalidRequest
 from deployserver.schemas import deployment_json
 
@@ -43,6 +44,8 @@ async def follow_deployments(request: web.Request) -> web.StreamResponse:
     try:
         await response.write(_BEGIN)
         async for news in live.follow(request[keys.CALLER], question.asked, after, HEARTBEAT_SECONDS):
+            if not await is_still_signed_in(request):
+                break
             events = [
                 f"id: {deployment.id}\nevent: deployment\ndata: {deployment_json(deployment)}\n\n"
                 for deployment in news.deployments

@@ -27,3 +27,11 @@ async def identify_visitor(request: web.Request) -> None:
             request[keys.CALLER] = session.caller
             return
     request[keys.CALLER] = await request.app[keys.AUTHENTICATOR].identify(credential, request[keys.ADDRESS])
+
+
+async def is_still_signed_in(request: web.Request) -> bool:
+    """Tell whether the session that a long request began with goes on; a request without one needs none."""
+    if keys.SESSION not in request:
+        return True
+    token = session_token(request)
+    return token is not None and await request.app[keys.SESSIONS].find(token) is not None
