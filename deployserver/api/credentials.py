@@ -14,6 +14,8 @@ from aiohttp import hdrs, web
 from deployserver.authentication import Credential
 from deployserver.errors import InvalidCredential
 
+_QUERY_NAME = "key"
+
 
 def find_credential(request: web.Request, body_key: str | None) -> Credential | None:
     """Return the credential of a request, or None where there is none; a blank one is none.
@@ -45,8 +47,17 @@ def _text(value: str) -> str:
         return data.decode("latin-1")
 
 
+def asked_parameters(request: web.Request) -> dict[str, list[str]]:
+    """Return the values of each parameter of a query, as they were given, without the credential that may be there."""
+    given: dict[str, list[str]] = {}
+    for name, value in request.query.items():
+        if name.lower() != _QUERY_NAME:
+            given.setdefault(name, []).append(value)
+    return given
+
+
 def _query_key(request: web.Request) -> str:
-    return next((value.strip() for name, value in request.query.items() if name.lower() == "key"), "")
+    return next((value.strip() for name, value in request.query.items() if name.lower() == _QUERY_NAME), "")
 
 
 def _from_authorization(header: str) -> Credential:

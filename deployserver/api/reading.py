@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from deployserver import queries
 from deployserver.affected import Suspect
 from deployserver.api import keys, tables
+from deployserver.api.credentials import asked_parameters
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.api.formats import (
     TOTAL_COUNT,
@@ -30,7 +31,6 @@ from deployserver.models import Deployment
 from deployserver.queries import DEFAULT_LIMIT, Query, load_query
 from deployserver.schemas import deployment_json
 
-_OF_CREDENTIALS = ("key",)
 _VARY = "Accept, Authorization, Cookie, X-ApiKey"
 
 
@@ -65,11 +65,7 @@ class Question(NamedTuple):
 
 def ask(request: web.Request, schema: type[Query]) -> Question:
     """Return the question of a request. Raises InvalidRequest, NotAcceptable."""
-    given: dict[str, list[str]] = {}
-    for name, value in request.query.items():
-        if name.lower() not in _OF_CREDENTIALS:
-            given.setdefault(name, []).append(value)
-    query = load_query(schema, given)
+    query = load_query(schema, asked_parameters(request))
     format_ = choose_format(request, query["format"]) if "format" in query else "json"
     return Question(query, request.app[keys.CLOCK](), format_)
 
@@ -229,7 +225,7 @@ async def _tag(request: web.Request, *more: object) -> str:
     """Return an ETag for the answer to this question as long as no record comes and nobody's access changes."""
     newest = await request.app[keys.LIVE].newest_id()
     revision = request.app[keys.ACCESS].current.revision
-    query = sorted((name, value) for name, value in request.query.items() if name.lower() not in _OF_CREDENTIALS)
+    query = sorted(asked_parameters(request).items())
     return entity_tag(newest, revision, request.path, query, request[keys.CALLER].recorded_by, *more)
 
 

@@ -8,13 +8,12 @@ from aiohttp import web
 
 from deployserver import queries
 from deployserver.api import keys
+from deployserver.api.credentials import asked_parameters
 from deployserver.pages.links import Links
 from deployserver.parameters import Plain, Whole, Words
 from deployserver.queries import DEFAULT_LIMIT, GREATEST_LIMIT, Query, TimeFilter, load_query
 from deployserver.schemas import NAME_LENGTH
 from deployserver.viewing import Asked
-
-_OF_CREDENTIALS = ("key",)
 
 
 def one_name(what: str) -> Plain:
@@ -59,10 +58,7 @@ class PageQuestion(NamedTuple):
 
 def ask(request: web.Request, schema: type[Query]) -> PageQuestion:
     """Return what a page is asked for. Raises InvalidRequest."""
-    given: dict[str, list[str]] = {}
-    for name, value in request.query.items():
-        if name.lower() not in _OF_CREDENTIALS:
-            given.setdefault(name, []).append(value)
+    given = asked_parameters(request)
     query = load_query(schema, given)
     texts: dict[str, list[str]] = {}
     for name, values in given.items():
