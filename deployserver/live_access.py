@@ -29,7 +29,10 @@ async def read_access(repository: Repository) -> Access:
 
 
 class LiveAccess:
-    """``current`` is never older than ``WATCH_SECONDS``, for as long as the database can be read."""
+    """``current`` is never older than ``WATCH_SECONDS``, for as long as the database can be read.
+
+    Of a database that no other process changes, it is what the last ``refresh`` has read.
+    """
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
@@ -44,14 +47,15 @@ class LiveAccess:
             path = self._database.path
             why = explain(error.__cause__ or error, path)
             raise DatabaseError(f"The database {path} cannot be read: {why}") from error
-        self._task = asyncio.create_task(self._watch(), name="access watch")
+        if self._database.shared:
+            self._task = asyncio.create_task(self._watch(), name="access watch")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
 
     async def refresh(self) -> None:
         """Read the database again if it, or the file it is in, has changed.

@@ -7,6 +7,7 @@ from pathlib import Path
 from deployserver.settings import Settings
 from deployserver.storage import migrator
 from deployserver.storage.indexer import Indexer
+from deployserver.storage.memory import MemoryDatabase
 from deployserver.storage.migrator import MigrationState, explain
 from deployserver.storage.rows import RowRejected
 from deployserver.storage.sqlite import SQLiteDatabase
@@ -15,6 +16,7 @@ from deployserver.storage.writer import DeploymentWriter
 __all__ = [
     "DeploymentWriter",
     "Indexer",
+    "MemoryDatabase",
     "MigrationState",
     "RowRejected",
     "SQLiteDatabase",

@@ -45,10 +45,14 @@ class Indexer:
 
     async def _run(self) -> None:
         able = True
+        behind = True
         while True:
             await asyncio.sleep(EVERY_SECONDS)
+            behind = behind or self._database.has_grown()
+            if not behind:
+                continue
             try:
-                await self._catch_up()
+                behind = not await self._catch_up()
             except StoreUnavailable as error:
                 if able:
                     _log.warning("records cannot be indexed now: %s", error.__cause__)
@@ -58,11 +62,12 @@ class Indexer:
             else:
                 able = True
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
+        """Index what there is, and tell whether that was all."""
         while True:
             async with self._database.snapshot() as repository:
                 behind = await repository.unindexed()
             if not behind or (self._busy() and behind < FAR_BEHIND):
-                return
+                return not behind
             async with self._database.connected_transaction() as connection:
                 await index_next(connection, AT_ONCE)

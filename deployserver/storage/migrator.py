@@ -12,7 +12,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -72,25 +72,42 @@ def migrate(path: Path, busy_timeout: float = 5, folder: Traversable | None = No
         if state.pending:
             if state.applied:
                 _copy(path, Path(f"{path}.before-{state.pending[0]}"), busy_timeout)
-            connection.execute(_LEDGER)
-            for name in state.pending:
-                for statement in _statements((folder / f"{name}.sql").read_text("utf-8")):
-                    connection.execute(statement)
-                connection.execute(
-                    "INSERT INTO schema_migrations VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", (name,)
-                )
+            _apply(connection, state.pending, folder)
         else:
             connection.execute("DELETE FROM schema_migrations WHERE 0")  # fails here if the file is read-only
         connection.execute("COMMIT")
         return state.pending
 
 
+def empty_database() -> bytes:
+    """Return a database that has all migrations and holds nothing, as the bytes of its file."""
+    folder = migrations_folder()
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        _teach(connection)
+        _apply(connection, _names(folder), folder)
+        return connection.serialize()
+
+
+def _apply(connection: sqlite3.Connection, names: Iterable[str], folder: Traversable) -> None:
+    """Run migrations and note them, within the transaction of the connection."""
+    connection.execute(_LEDGER)
+    for name in names:
+        for statement in _statements((folder / f"{name}.sql").read_text("utf-8")):
+            connection.execute(statement)
+        connection.execute("INSERT INTO schema_migrations VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", (name,))
+
+
 def _connect(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True)
-    connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    _teach(connection)
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _teach(connection: sqlite3.Connection) -> None:
+    """Define the functions that migrations use and SQLite does not have."""
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
 
 def _make(path: Path, mode: int) -> None:
@@ -120,12 +137,12 @@ def _applied(connection: sqlite3.Connection) -> set[str]:
     return set()
 
 
+def _names(folder: Traversable) -> list[str]:
+    return sorted(file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
 def _compare(path: Path, applied: set[str], folder: Traversable | None) -> MigrationState:
-    names = sorted(
-        file.name.removesuffix(".sql")
-        for file in (folder or migrations_folder()).iterdir()
-        if file.name.endswith(".sql")
-    )
+    names = _names(folder or migrations_folder())
     if unknown := sorted(applied.difference(names)):
         raise DatabaseError(
             f"it was made by a newer version of deployserver (it has the migration {unknown[-1]}). "

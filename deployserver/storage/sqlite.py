@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -53,6 +53,15 @@ class SQLiteDatabase:
         self._identity = (0, 0)
         self._opened = (0, 0)
         self._log_identity = (0, 0)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes, too, may change what it holds."""
+        return True
+
+    def has_grown(self) -> bool:
+        """Tell whether deployments may have been added since this was last asked."""
+        return True
 
     async def open(self) -> None:
         """Open the file. Raises DatabaseError if it cannot be opened."""
@@ -107,7 +116,7 @@ class SQLiteDatabase:
         async with self._writing:
             with self._translated_errors():
                 self._require_file()
-                async with _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE"):
+                async with self._all_or_nothing():
                     yield self._writer
 
     @asynccontextmanager
@@ -162,7 +171,7 @@ class SQLiteDatabase:
                 if stored is not None and len(rows) <= ROWS_PER_STATEMENT:
                     return await self._insert(stored)
                 ids: list[int] = []
-                async with _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE"):
+                async with self._all_or_nothing():
                     found = None
                     if stored is None:
                         found = await self._references.add(self._writer, rows)
@@ -190,6 +199,10 @@ class SQLiteDatabase:
         except (sqlite3.Error, OSError) as error:
             raise DatabaseError(f"The database {self.path} cannot be opened: {explain(error, self.path)}") from error
         return identity
+
+    def _all_or_nothing(self) -> AbstractAsyncContextManager[None]:
+        """Begin what is committed when the block ends, and undone if it raises."""
+        return _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE")
 
     async def _insert(self, rows: Sequence[StoredRow]) -> range:
         # The cursor is not closed: that would be another trip to the thread, and a finished INSERT holds nothing.
