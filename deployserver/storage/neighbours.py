@@ -12,7 +12,7 @@ _SPELT = """
 WITH first AS (
     SELECT coalesce(i.same_as, i.id) AS id
     FROM deployments AS d CROSS JOIN installations AS i ON i.id = d.installation_id
-    WHERE d.id = ?1
+    WHERE d.id = :id
 )
 SELECT id FROM first UNION ALL SELECT i.id FROM first CROSS JOIN installations AS i ON i.same_as = first.id
 """
@@ -29,7 +29,7 @@ class Neighbours(NamedTuple):
 async def neighbours(connection: aiosqlite.Connection, record: StoredDeployment) -> Neighbours:
     """Return the neighbours of a record."""
     latest = await connection.execute_fetchall(
-        f"SELECT latest_id FROM installations WHERE id IN ({_SPELT}) AND latest_id IS NOT NULL", (record.id,)
+        f"SELECT latest_id FROM installations WHERE id IN ({_SPELT}) AND latest_id IS NOT NULL", {"id": record.id}
     )
     ids = [*[await _next(connection, record, way) for way in (BACK, FORTH)], *[id_ for (id_,) in latest]]
     return Neighbours(*[None if id_ is None else await by_id(connection, id_) for id_ in ids[:3]])
@@ -39,8 +39,8 @@ async def _next(connection: aiosqlite.Connection, record: StoredDeployment, way:
     # Each spelling has its own; whichever of these is the nearest.
     rows = await connection.execute_fetchall(
         f"SELECT d.id FROM ({_SPELT}) AS s CROSS JOIN deployments AS d ON d.id = (SELECT n.id FROM deployments AS n "
-        f"WHERE n.installation_id = s.id AND n.date {way.follows}= ?2 AND (n.date, n.id) {way.follows} (?2, ?1) "
+        f"WHERE n.installation_id = s.id AND n.date {way.follows}= :date AND (n.date, n.id) {way.follows} (:date, :id) "
         f"{way.order('n.date', 'n.id')} LIMIT 1) {way.order()} LIMIT 1",
-        (record.id, record.row.date),
+        {"id": record.id, "date": record.row.date},
     )
     return next((id_ for (id_,) in rows), None)

@@ -19,6 +19,7 @@ _MOST_REMEMBERED = 65_536
 
 _Name = tuple[str, str]  # kind and name
 _Installation = tuple[int, int, int, int]  # feed, group, package and target, by number
+_PARTS = ("feed", "group", "package", "target")
 
 _FIND_NAMES = """
 SELECT n.kind, n.name, n.id
@@ -41,17 +42,17 @@ CROSS JOIN installations AS i ON i.feed_id = json_extract(wanted.value, '$[0]')
 # The first installation that differs in nothing but letter case, if there is one.
 _ADD_INSTALLATION = """
 INSERT INTO installations (feed_id, group_id, package_id, target_id, same_as)
-SELECT ?1, ?2, ?3, ?4, (
+SELECT :feed, :group, :package, :target, (
     SELECT min(coalesce(i.same_as, i.id))
     FROM names AS p
     CROSS JOIN names AS other_p ON other_p.kind = p.kind AND other_p.name_key = p.name_key
-    CROSS JOIN names AS t ON t.id = ?4
+    CROSS JOIN names AS t ON t.id = :target
     CROSS JOIN names AS other_t ON other_t.kind = t.kind AND other_t.name_key = t.name_key
-    CROSS JOIN names AS g ON g.id = ?2
+    CROSS JOIN names AS g ON g.id = :group
     CROSS JOIN names AS other_g ON other_g.kind = g.kind AND other_g.name_key = g.name_key
     CROSS JOIN installations AS i
-        ON i.package_id = other_p.id AND i.target_id = other_t.id AND i.feed_id = ?1 AND i.group_id = other_g.id
-    WHERE p.id = ?3
+        ON i.package_id = other_p.id AND i.target_id = other_t.id AND i.feed_id = :feed AND i.group_id = other_g.id
+    WHERE p.id = :package
 )
 """
 
@@ -119,7 +120,8 @@ class References:
         for add in (False, True):
             wanted = [key for key, id_ in installations.items() if id_ is None]
             if add:
-                await connection.executemany(_ADD_INSTALLATION, wanted)
+                parameters = [dict(zip(_PARTS, key, strict=True)) for key in wanted]
+                await connection.executemany(_ADD_INSTALLATION, parameters)
             if wanted:
                 found = await connection.execute_fetchall(_FIND_INSTALLATIONS, (_json(wanted),))
                 installations |= {(feed, group, package, target): id_ for feed, group, package, target, id_ in found}
