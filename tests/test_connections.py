@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from conftest import KEY, PATH, Service, StartService, read_answer
+
+from deployserver.api.protocol import Protocol
 
 FORM = b"FeedName=DefaultNuGet&Application=a&Description=d&Target=t&PackageName=p&Version=1"
 
@@ -79,3 +82,13 @@ async def test_a_connection_that_never_sends_a_request_is_dropped(
     writer.write(b"POST / HT")
     assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
+
+
+async def test_a_connection_that_has_been_closed_is_not_kept(service: Service) -> None:
+    for _ in range(10):
+        _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(0.05)  # the server has to see it too
+    gc.collect()
+    assert not any(isinstance(kept, Protocol) for kept in gc.get_objects())

@@ -22,13 +22,18 @@ class Protocol(web.RequestHandler):
     aiohttp repeats the bytes it could not read, in its answer and in its log; they may hold a key.
     """
 
-    __slots__ = ("_last_body",)
+    __slots__ = ("_first_request", "_last_body")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, and drop it again if no request comes: aiohttp would wait for ever."""
         super().connection_made(transport)
         self._last_body: StreamReader | None = None
-        self._loop.call_later(FIRST_REQUEST_SECONDS, self._drop_if_silent)
+        self._first_request = self._loop.call_later(FIRST_REQUEST_SECONDS, self._drop_if_silent)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget a connection that has ended: the timer would keep it, with its buffers, until it runs out."""
+        self._first_request.cancel()
+        super().connection_lost(exc)
 
     def _drop_if_silent(self) -> None:
         if self._request_count == 0:
