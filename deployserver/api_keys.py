@@ -35,18 +35,20 @@ async def create_key(
     name: str = "",
     expires_at: int | None = None,
     value: str | None = None,
+    id_: int | None = None,
+    allow_expired: bool = False,
 ) -> NewKey:
     """Make a key; without ``value`` it is 40 random hex digits, as ProGet's are.
 
     ``scopes`` are the APIs of a system key (default: full control) or the permissions of a feed key (default: view).
+    A key that is made again as it was keeps its ``id_``, which must be free, and may have expired.
     Raises InvalidValue, NotFound for an unknown feed or user, Conflict if there is a key of this value already.
     """
-    secret = secrets.token_hex(20) if value is None else _checked_value(value)
-    if not name.isprintable() or len(name) > _LONGEST:
-        raise InvalidValue(f"A key's name must be up to {_LONGEST} printable characters.")
-    if expires_at is not None and expires_at <= admin.clock():
+    secret = secrets.token_hex(20) if value is None else checked_value(value)
+    check_name(name)
+    if expires_at is not None and not allow_expired and expires_at <= admin.clock():
         raise InvalidValue("The expiry date has passed already.")
-    chosen = _checked_scopes(kind, scopes)
+    chosen = checked_scopes(kind, scopes)
     async with admin.change("key.create", name) as change:
         feed_ids = frozenset(change.access.require_feed(feed).id for feed in feeds)
         user_id = change.access.require_user(user).id if user is not None else None
@@ -54,12 +56,12 @@ async def create_key(
             raise Conflict("There is an API key of this value already, perhaps a revoked one.")
         hint = secret[:_HINT] if value is None else ""
         digest = key_digest(secret)
-        id_ = await change.repository.add_api_key(
-            kind, name, hint, digest, chosen, feed_ids, user_id, change.at, expires_at
+        new_id = await change.repository.add_api_key(
+            kind, name, hint, digest, chosen, feed_ids, user_id, change.at, expires_at, id_
         )
-        key = ApiKey(id_, kind, name, hint, digest, chosen, feed_ids, user_id, change.at, expires_at, None, None)
+        key = ApiKey(new_id, kind, name, hint, digest, chosen, feed_ids, user_id, change.at, expires_at, None, None)
         change.detail |= {
-            "id": id_,
+            "id": new_id,
             "kind": kind,
             "scopes": sorted(chosen),
             "feeds": list(feeds),
@@ -82,7 +84,14 @@ async def revoke_key(admin: Administration, key_id: int) -> ApiKey:
     return key
 
 
-def _checked_value(value: str) -> str:
+def check_name(name: str) -> None:
+    """Raise InvalidValue for what cannot be a key's name."""
+    if not name.isprintable() or len(name) > _LONGEST:
+        raise InvalidValue(f"A key's name must be up to {_LONGEST} printable characters.")
+
+
+def checked_value(value: str) -> str:
+    """Return the text of a key. Raises InvalidValue for what cannot be one."""
     if not value or value != value.strip() or not value.isascii() or not value.isprintable():
         raise InvalidValue("An API key must be printable ASCII, without blanks around it, to fit in a header.")
     if len(value) > _LONGEST:
@@ -90,7 +99,8 @@ def _checked_value(value: str) -> str:
     return value
 
 
-def _checked_scopes(kind: KeyKind, scopes: Sequence[str]) -> frozenset[str]:
+def checked_scopes(kind: KeyKind, scopes: Sequence[str]) -> frozenset[str]:
+    """Return the scopes of a key, its kind's default if none are given. Raises InvalidValue, naming the known ones."""
     known = {"system": SYSTEM_APIS, "feed": FEED_PERMISSIONS, "personal": ()}[kind]
     default = {"system": (FULL_CONTROL,), "feed": ("view",), "personal": ()}[kind]
     chosen = frozenset(scope.strip().lower() for given in scopes for scope in given.split(",") if scope.strip())

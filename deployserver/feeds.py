@@ -21,8 +21,8 @@ async def add_feed(admin: Administration, name: str, type_: str = "nuget", *, an
 
     Raises InvalidValue for a bad name or type, Conflict if a feed has the name already.
     """
-    _check_name(name)
-    _check_type(type_)
+    check_name(name)
+    check_type(type_)
     async with admin.change("feed.add", name) as change:
         _require_free(change.access, name, None)
         feed = Feed(await change.repository.add_feed(name, type_, change.at), name, type_, True, True)
@@ -53,14 +53,14 @@ async def update_feed(
         change.subject = feed.name
         alternates = {alternate.casefold(): alternate for alternate in feed.alternate_names}
         if rename is not None and rename != feed.name:
-            _check_name(rename)
+            check_name(rename)
             _require_free(change.access, rename, feed)
             alternates.pop(rename.casefold(), None)
             if rename.casefold() != feed.name.casefold():
                 alternates[feed.name.casefold()] = feed.name
             change.detail["renamed to"] = rename
         for added in add_names:
-            _check_name(added)
+            check_name(added)
             _require_free(change.access, added, feed)
             alternates[added.casefold()] = added
         for removed in remove_names:
@@ -104,7 +104,8 @@ async def remove_feed(admin: Administration, name: str, *, force: bool = False) 
     return feed, count
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise InvalidValue for what cannot be a feed's name."""
     if not _NAME.fullmatch(name):
         raise InvalidValue(
             f"{name!r} cannot be a feed's name: up to 100 letters, digits and . _ ~ - are allowed, as in a URL, "
@@ -112,7 +113,8 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_type(type_: str) -> None:
+def check_type(type_: str) -> None:
+    """Raise InvalidValue, naming those that there are, for what is no feed type."""
     if type_ not in FEED_TYPES:
         raise InvalidValue(f"{type_!r} is no feed type. Known are {', '.join(FEED_TYPES)}.")
 

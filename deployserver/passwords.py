@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING
 
+from deployserver.errors import InvalidValue
 from deployserver.models import User
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ def _nobodys_hash() -> str:
 def hash_password(password: str) -> str:
     """Return what is stored of a password. Takes some 20 ms."""
     return _hasher().hash(_bytes(password))
+
+
+def check_hash(text: str) -> None:
+    """Raise InvalidValue for what ``hash_password`` cannot have returned."""
+    from argon2 import extract_parameters
+    from argon2.exceptions import InvalidHashError
+
+    try:
+        extract_parameters(text)
+    except InvalidHashError:
+        raise InvalidValue("It is no hash of a password: those are Argon2's, and begin with $argon2id$.") from None
 
 
 def _verify(stored: str | None, password: str) -> bool:

@@ -25,7 +25,7 @@ async def add_privilege(
     """
     privilege = known_privilege(privilege)
     async with admin.change("privilege.grant" if granted else "privilege.deny") as change:
-        name, user_id = _find_principal(change.access, principal)
+        name, user_id = find_principal(change.access, principal)
         feed = change.access.require_feed(feed_name) if feed_name is not None else None
         change.subject = name
         change.detail |= {"privilege": privilege, "feed": feed.name if feed else "all feeds"}
@@ -87,7 +87,8 @@ def known_privilege(name: str) -> str:
     raise InvalidValue(f"{name!r} is no privilege. Known are {', '.join(PRIVILEGES)}.")
 
 
-def _find_principal(access: Access, name: str) -> tuple[str, int | None]:
+def find_principal(access: Access, name: str) -> tuple[str, int | None]:
+    """Return a principal's name as it is written, and the id of a user. Raises NotFound for an unknown one."""
     for built_in in BUILT_IN_PRINCIPALS:
         if built_in.casefold() == name.casefold():
             return built_in, None

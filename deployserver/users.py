@@ -8,19 +8,22 @@ from deployserver.administration import Administration
 from deployserver.authentication import KEY_USER
 from deployserver.errors import Conflict, InvalidValue
 from deployserver.models import BUILT_IN_PRINCIPALS, User
-from deployserver.passwords import hash_password
+from deployserver.passwords import check_hash, hash_password
 
 _RESERVED = {KEY_USER, *(principal.casefold() for principal in BUILT_IN_PRINCIPALS)}
 _LONGEST_NAME = 200
 
 
-async def add_user(admin: Administration, name: str, password: str | None) -> User:
+async def add_user(admin: Administration, name: str, password: str | None, *, password_hash: str | None = None) -> User:
     """Make a user; without a password they can be impersonated by personal keys, and not sign in.
 
+    ``password_hash`` is what is stored of a password, where that is all that is known of it.
     Raises InvalidValue for a bad name or password, Conflict if there is a user of this name already.
     """
-    _check_name(name)
-    hashed = None if password is None else await _hashed(password)
+    check_name(name)
+    if password_hash is not None:
+        check_hash(password_hash)
+    hashed = password_hash if password is None else await _hashed(password)
     async with admin.change("user.add", name) as change:
         if (existing := change.access.user(name)) is not None:
             raise Conflict(f"There is a user named {existing.name} already.")
@@ -48,13 +51,8 @@ async def remove_user(admin: Administration, name: str) -> User:
     return user
 
 
-async def _hashed(password: str) -> str:
-    if not password:
-        raise InvalidValue("The password must not be empty.")
-    return await asyncio.to_thread(hash_password, password)
-
-
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise InvalidValue for what cannot be a user's name."""
     if not name or name != name.strip() or not name.isprintable() or ":" in name or len(name) > _LONGEST_NAME:
         raise InvalidValue(
             f"{name!r} cannot be a user's name: up to {_LONGEST_NAME} printable characters without a colon are "
@@ -62,3 +60,14 @@ def _check_name(name: str) -> None:
         )
     if name.casefold() in _RESERVED:
         raise InvalidValue(f"{name!r} is reserved and cannot be a user's name.")
+
+
+def check_password(password: str) -> None:
+    """Raise InvalidValue for what cannot be a password."""
+    if not password:
+        raise InvalidValue("The password must not be empty.")
+
+
+async def _hashed(password: str) -> str:
+    check_password(password)
+    return await asyncio.to_thread(hash_password, password)

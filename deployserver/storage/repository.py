@@ -72,6 +72,15 @@ class Repository:
         """Remove a feed with its deployments and with what was bound to it."""
         await self._sql.remove_feed(self._connection, id=feed_id)
 
+    async def last_deployment_id(self) -> int:
+        """Return the greatest id that a deployment has had, 0 if there has been none."""
+        return int(await self._sql.last_deployment_id(self._connection) or 0)
+
+    async def skip_deployment_ids(self, last: int) -> None:
+        """Let the next deployment have the id after ``last``, which must not be less than that of any there is."""
+        await self._sql.forget_last_deployment_id(self._connection)
+        await self._sql.set_last_deployment_id(self._connection, last=last)
+
     # Users
 
     async def users(self) -> list[User]:
@@ -122,10 +131,15 @@ class Repository:
         user_id: int | None,
         at: int,
         expires_at: int | None,
+        id_: int | None = None,
     ) -> int:
-        """Add a key and return its id. One with the digest of another makes the transaction end with RowRejected."""
-        id_ = await self._sql.add_api_key(
+        """Add a key and return its id, a new one unless ``id_`` is given.
+
+        One with the digest or id of another makes the transaction end with RowRejected.
+        """
+        new_id = await self._sql.add_api_key(
             self._connection,
+            id=id_,
             kind=kind,
             name=name,
             hint=hint,
@@ -136,8 +150,8 @@ class Repository:
             expires_at=expires_at,
         )
         for feed_id in feed_ids:
-            await self._sql.add_api_key_feed(self._connection, api_key_id=id_, feed_id=feed_id)
-        return cast(int, id_)
+            await self._sql.add_api_key_feed(self._connection, api_key_id=new_id, feed_id=feed_id)
+        return cast(int, new_id)
 
     async def revoke_api_key(self, key_id: int, at: int) -> None:
         """Revoke a key for good."""

@@ -57,8 +57,8 @@ ORDER BY id;
 SELECT api_key_id, feed_id FROM api_key_feeds;
 
 -- name: add_api_key$
-INSERT INTO api_keys (kind, name, hint, digest, scopes, user_id, created_at, expires_at)
-VALUES (:kind, :name, :hint, :digest, :scopes, :user_id, :created_at, :expires_at)
+INSERT INTO api_keys (id, kind, name, hint, digest, scopes, user_id, created_at, expires_at)
+VALUES (:id, :kind, :name, :hint, :digest, :scopes, :user_id, :created_at, :expires_at)
 RETURNING id;
 
 -- name: add_api_key_feed!
