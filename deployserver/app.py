@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from deployserver.affected import Affected
 from deployserver.api import keys
@@ -57,7 +58,7 @@ from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
 from deployserver.spread import Spreads
-from deployserver.storage import DeploymentWriter, Indexer, database
+from deployserver.storage import DeploymentWriter, Indexer, SQLiteDatabase, database
 from deployserver.timelines import Timelines
 from deployserver.viewing import Viewing
 
@@ -106,20 +107,30 @@ ROUTES = (
 )
 
 
+class Variant(NamedTuple):
+    """How an application differs from the service: the test double's has another store, and more routes.
+
+    ``routes`` are all of its routes; ``middlewares`` come before our own; ``advice`` is what a 404 or 405 of it says
+    to do instead.
+    """
+
+    store: SQLiteDatabase
+    routes: tuple[Route, ...]
+    middlewares: Sequence[Middleware]
+    advice: keys.Advice
+
+
 _VARIABLES = {"{id}": "{id:[0-9]{1,19}}", "{name}": "{name:[A-Za-z0-9._-]+}"}
 
 
-def create_app(settings: Settings, clock: Clock = now) -> web.Application:
+def create_app(settings: Settings, clock: Clock = now, variant: Variant | None = None) -> web.Application:
     """Return the application for a database that has been migrated. Does no I/O before it starts."""
     app = web.Application(
-        middlewares=[request_middleware],
+        middlewares=[*(variant.middlewares if variant else ()), request_middleware],
         client_max_size=settings.limits.body_bytes,
         handler_args={"auto_decompress": False},  # api/compression.py sees to it
     )
-    routes = [
-        route._replace(handler=entrance(route.handler, public=route.public)) if route.page else route
-        for route in ROUTES
-    ]
+    routes = _with_entrances(variant.routes if variant else ROUTES)
     app[keys.PUBLIC] = frozenset(route.handler for route in routes if route.public or route.page)
     app[keys.SETTINGS] = settings
     app[keys.CLOCK] = clock
@@ -127,19 +138,21 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
     app[keys.PROXIES] = Proxies(settings.server.trusted_proxies)
     app[keys.REQUEST_IDS] = RequestIds()
     app[keys.REQUEST_LOG] = RequestLog()
+    if variant is not None:
+        app[keys.ADVICE] = variant.advice
     app[keys.NO_SUCH_PAGE] = entrance(no_such_page, public=False)
-    for route in routes:
-        for base in dict.fromkeys(("", settings.server.base_path)):
-            _add_route(app.router, base, route)
+    for base in dict.fromkeys(("", settings.server.base_path)):
+        for resource in _resources(base, routes):
+            app.router.register_resource(resource)
 
-    app[DESCRIPTION] = Description((route.method, route.path) for route in ROUTES)
+    app[DESCRIPTION] = Description((route.method, route.path) for route in routes)
     app[SWAGGER_UI] = swagger_ui()
     set_up_pages(app, settings.server.base_path, clock)
 
     async def services(app: web.Application) -> AsyncIterator[None]:
         """Start from the database upwards, and stop in the other order: what is queued is written before it closes."""
         async with AsyncExitStack() as stack:
-            store = database(settings)
+            store = database(settings) if variant is None else variant.store
             await store.open()
             stack.push_async_callback(store.close)
             access = await stack.enter_async_context(LiveAccess(store))
@@ -176,6 +189,23 @@ def create_app(settings: Settings, clock: Clock = now) -> web.Application:
 
     app.cleanup_ctx.append(services)
     return app
+
+
+@lru_cache(maxsize=2)
+def _with_entrances(routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    return tuple(
+        route._replace(handler=entrance(route.handler, public=route.public)) if route.page else route
+        for route in routes
+    )
+
+
+@lru_cache(maxsize=4)
+def _resources(base: str, routes: tuple[Route, ...]) -> tuple[web.AbstractResource, ...]:
+    """Return what a router holds for ``routes``. It is made once: that is most of what an application costs."""
+    router = web.UrlDispatcher()
+    for route in routes:
+        _add_route(router, base, route)
+    return tuple(router.resources())
 
 
 def _add_route(router: web.UrlDispatcher, base: str, route: Route) -> None:

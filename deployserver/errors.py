@@ -156,6 +156,13 @@ class NotFound(DeployServerError):
     title = "Not found"
 
 
+class ExpectationFailed(DeployServerError):
+    """What a test expects of the test double is not so; the text says what there was instead."""
+
+    status = 409
+    title = "Expectation failed"
+
+
 class InvalidValue(DeployServerError):
     """An administrator gave a value that cannot be used."""
 

@@ -22,6 +22,9 @@ from deployserver.settings import LoggingSettings
 FLUSH_SECONDS = 0.05
 """How long a line below warning may wait for others, to be written with them."""
 
+ANSWERED = "deployserver.requests.answered"
+"""The logger whose level decides whether there is a line for every answered request."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _quoted = lru_cache(maxsize=1024)(encode_basestring_ascii)
 _NO_LINES = dict.fromkeys((*range(32), 127, *range(128, 160)), " ")
@@ -55,7 +58,7 @@ class RequestLog:
         handlers = (handler for handler in logging.getLogger().handlers if isinstance(handler, BatchingHandler))
         self._handler = next(handlers, None)
         self._as_text = self._handler is not None and isinstance(self._handler.formatter, TextFormatter)
-        self._least = logging.getLogger("deployserver.requests").getEffectiveLevel()
+        self._least = logging.getLogger(ANSWERED).getEffectiveLevel()
 
     def write(
         self, request_id: str, method: str, path: str, status: int, seconds: float, caller: str, address: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -42,36 +43,54 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[s
     At the end no connection is accepted any more, requests under way are answered (up to ``shutdown_timeout``), what
     is queued is written, and the database is closed. Raises ConfigurationError if the address or TLS cannot be used.
     """
-    server = settings.server
-    tls = tls_context(settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=server.shutdown_timeout)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.server.shutdown_timeout)
     await runner.setup()
     try:
-        loop = asyncio.get_running_loop()
-        manager = runner.server
-        assert manager is not None
-        try:
-            listener = await loop.create_server(
-                partial(Protocol, manager, loop=loop, **_PROTOCOL_OPTIONS),
-                server.host,
-                server.port,
-                ssl=tls,
-                backlog=1024,
-            )
-        except (OSError, OverflowError, UnicodeError) as error:
-            raise ConfigurationError(
-                f"Cannot listen on {server.host} port {server.port}: {getattr(error, 'strerror', None) or error}. "
-                "Is another server running there? Choose another with --host and --port, or in [server]."
-            ) from error
-        try:
-            port = listener.sockets[0].getsockname()[1]
-            yield _url(server, port, tls is not None)
-        finally:
-            app[keys.STOPPING].set()
-            listener.close()
-            await _finish(manager, server.shutdown_timeout)
+        assert runner.server is not None
+        async with accepting(runner.server, settings, app[keys.STOPPING].set) as url:
+            yield url
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def accepting(
+    manager: web.Server,
+    settings: Settings,
+    stop: Callable[[], None],
+    protocol: type[Protocol] = Protocol,
+    *,
+    advice: str = "Choose another with --host and --port, or in [server].",
+) -> AsyncIterator[str]:
+    """Accept connections for ``manager`` while the block runs, and give the URL as ``listening`` does.
+
+    At the end ``stop`` is called, and the requests under way are answered. Raises ConfigurationError, which ends with
+    ``advice`` where the address cannot be had.
+    """
+    server = settings.server
+    tls = tls_context(settings)
+    loop = asyncio.get_running_loop()
+    try:
+        listener = await loop.create_server(
+            partial(protocol, manager, loop=loop, **_PROTOCOL_OPTIONS),
+            server.host,
+            server.port,
+            ssl=tls,
+            backlog=1024,
+        )
+    except (OSError, OverflowError, UnicodeError) as error:
+        taken = "Is another server running there? " if getattr(error, "errno", None) == errno.EADDRINUSE else ""
+        raise ConfigurationError(
+            f"Cannot listen on {server.host} port {server.port}: {getattr(error, 'strerror', None) or error}. "
+            f"{taken}{advice}"
+        ) from error
+    try:
+        port = listener.sockets[0].getsockname()[1]
+        yield _url(server, port, tls is not None)
+    finally:
+        stop()
+        listener.close()
+        await _finish(manager, server.shutdown_timeout)
 
 
 async def _finish(manager: web.Server, seconds: float) -> None:

@@ -24,6 +24,9 @@ FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 
+RAW_BODY = web.RequestKey("raw_body", bytes)
+"""The bytes of a body, with its transfer coding removed and its content coding kept, once they have been read."""
+
 _EXPECTED = f"Send {FORM}, {JSON} or {MULTIPART}."
 _LONGEST_CONTENT_TYPE = 512  # what the email package does with it takes time that grows with its square
 _WHITE_SPACE = b" \t\r\n"
@@ -113,6 +116,7 @@ async def _read(request: web.Request, timeout: float) -> bytes:  # noqa: ASYNC10
         raise BodyTooLarge(limit)
     else:
         body = await _read_slowly(request, timeout)
+    request[RAW_BODY] = body
     if len(body) > limit:
         raise BodyTooLarge(limit)
     if encoding := request.headers.get(hdrs.CONTENT_ENCODING):

@@ -35,7 +35,7 @@ def decode(data: bytes, charset: str | None) -> str:
     """
     if data.isascii() and (charset is None or charset in _ASCII_COMPATIBLE):
         return data.decode("ascii")
-    for encoding in (_known(charset), "utf-8", "cp1252"):
+    for encoding in (known_charset(charset), "utf-8", "cp1252"):
         if encoding is not None:
             try:
                 return data.decode(encoding)
@@ -61,7 +61,8 @@ def without_byte_order_mark(data: bytes) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _known(charset: str | None) -> str | None:
+def known_charset(charset: str | None) -> str | None:
+    """Return the codec of a charset that somebody declared; None for what is no charset."""
     name = normalize_encoding(charset or "").lower()
     if name not in _CHARSETS:
         return None

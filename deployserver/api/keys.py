@@ -19,6 +19,7 @@ from deployserver.clock import Clock
 from deployserver.comparison import Comparison
 from deployserver.deployments import Deployments
 from deployserver.drift import Drift
+from deployserver.errors import Refused
 from deployserver.frequency import Frequency
 from deployserver.health import Health
 from deployserver.history import History
@@ -52,6 +53,9 @@ REQUEST_LOG = web.AppKey("request_log", RequestLog)
 HEALTH = web.AppKey("health", Health)
 NO_SUCH_PAGE: web.AppKey[Handler] = web.AppKey("no_such_page")
 """Answers people who have lost their way."""
+Advice = Callable[[web.Request, web.HTTPException], str | None]
+"""What to do instead of a request that is answered with 404 or 405; None for the service's own advice."""
+ADVICE: web.AppKey[Advice] = web.AppKey("advice")
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
 STOPPING = web.AppKey("stopping", asyncio.Event)
 ACCESS = web.AppKey("access", LiveAccess)
@@ -78,5 +82,7 @@ FORM: web.RequestKey[MultiDict[str]] = web.RequestKey("form", MultiDict)
 ERROR_PAGE: web.RequestKey[ErrorPage] = web.RequestKey("error_page")
 """Only there on pages: how they say what went wrong."""
 CALLER = web.RequestKey("caller", Caller)
+REFUSED = web.RequestKey("refused", Refused)
+"""Why the caller was refused, in more words than they get; only there if they were."""
 SESSION = web.RequestKey("session", Session)
 """Only there for who is signed in to the web pages."""

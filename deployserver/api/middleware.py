@@ -12,7 +12,14 @@ from deployserver.api import keys
 from deployserver.api.body import read_fields
 from deployserver.api.credentials import find_credential
 from deployserver.api.request_ids import HEADER
-from deployserver.api.responses import SERVER, error_response, printable, problem_response, status_phrase
+from deployserver.api.responses import (
+    SERVER,
+    error_response,
+    printable,
+    problem_response,
+    status_phrase,
+    unexpected_response,
+)
 from deployserver.api.visitors import SAFE_METHODS, identify_visitor
 from deployserver.errors import DeployServerError, Refused, StoreUnavailable
 
@@ -38,6 +45,7 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
         response = await handler(request)
     except DeployServerError as error:
         if isinstance(error, Refused):
+            request[keys.REFUSED] = error
             app[keys.REFUSALS].add(error, address)
         if error.status >= 500 and not isinstance(error, StoreUnavailable):
             response = _unexpected(request, request_id)
@@ -90,12 +98,7 @@ def _is_lost(request: web.Request) -> bool:
 
 def _unexpected(request: web.Request, request_id: str) -> web.Response:
     _log.exception("request %s failed unexpectedly", request_id)
-    return problem_response(
-        request,
-        500,
-        "Internal error",
-        f"Something unexpected went wrong. The server's log has more under {request_id}.",
-    )
+    return unexpected_response(request, request_id)
 
 
 def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
@@ -104,11 +107,13 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
         return error
     public_url = request.app[keys.PROXIES].public_url(request)
     post_to = f"{public_url}{request.app[keys.SETTINGS].server.base_path}/api/package-deployment/"
+    advised = request.app[keys.ADVICE](request, error) if keys.ADVICE in request.app else None
+    instead = advised or f"Deployments are recorded with POST {post_to}"
     detail = status_phrase(error.status) + "."
     if error.status == 404:
-        detail = f"There is nothing at {request.path}. Deployments are recorded with POST {post_to}"
+        detail = f"There is nothing at {request.path}. {instead}"
     elif isinstance(error, web.HTTPMethodNotAllowed):
-        detail = f"{request.method} is not allowed here. Deployments are recorded with POST {post_to}"
+        detail = f"{request.method} is not allowed here. {instead}"
     response = problem_response(request, error.status, status_phrase(error.status), printable(detail))
     if allow := error.headers.get(hdrs.ALLOW):
         response.headers[hdrs.ALLOW] = allow

@@ -11,7 +11,13 @@ from aiohttp import hdrs, web
 from deployserver.api import keys
 from deployserver.api.accept import wants_json
 from deployserver.api.request_ids import HEADER
-from deployserver.errors import DeployServerError, InvalidRequest, StoreUnavailable, TooManyFailures
+from deployserver.errors import (
+    DeployServerError,
+    ExpectationFailed,
+    InvalidRequest,
+    StoreUnavailable,
+    TooManyFailures,
+)
 
 SERVER = "deployserver"
 
@@ -67,7 +73,19 @@ def problem_response(
     )
 
 
+def unexpected_response(request: web.BaseRequest, request_id: str) -> web.Response:
+    """Answer 500, and say nothing but under which id the log has more."""
+    return problem_response(
+        request,
+        500,
+        "Internal error",
+        f"Something unexpected went wrong. The server's log has more under {request_id}.",
+    )
+
+
 def _text(error: DeployServerError) -> str:
+    if isinstance(error, ExpectationFailed):
+        return str(error)  # lines of its own, in which what clients sent has been made printable
     if not isinstance(error, InvalidRequest):
         return printable(str(error))
     return "\n".join(
