@@ -1,0 +1,1 @@
+"""What a world holds, as one document: read, checked and loaded."""
