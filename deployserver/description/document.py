@@ -11,7 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 from deployserver import __version__, parameters
-from deployserver.description import others, pages, reading, recording
+from deployserver.description import double, others, pages, reading, recording
 from deployserver.description.answers import (
     DifferenceSchema,
     HealthSchema,
@@ -31,6 +31,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     **reading.OPERATIONS,
     **pages.OPERATIONS,
     **others.OPERATIONS,
+    **double.OPERATIONS,
 }
 
 _SCHEMAS: Mapping[str, type[Schema]] = {  # those within others first
@@ -51,6 +52,9 @@ def describe(routes: Iterable[tuple[str, str]], server: str) -> JsonObject:
 
     Raises LookupError for a route about which nothing is said.
     """
+    described = {route: _said_about(*route) for route in routes}
+    has_double = any(operation.tag == double.TAG for operation in described.values())
+    tags = {**TAGS, **double.TAGS} if has_double else TAGS
     plugin = MarshmallowPlugin()
     spec = APISpec(
         "deployserver",
@@ -63,7 +67,7 @@ def describe(routes: Iterable[tuple[str, str]], server: str) -> JsonObject:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         servers=[{"url": server, "description": "This server"}],
-        tags=[{"name": name, "description": description} for name, description in TAGS.items()],
+        tags=[{"name": name, "description": description} for name, description in tags.items()],
         externalDocs={
             "description": "ProGet's Package Deployment API",
             "url": "https://docs.inedo.com/docs/proget/packages/package-deployment",
@@ -75,18 +79,24 @@ def describe(routes: Iterable[tuple[str, str]], server: str) -> JsonObject:
         spec.components.schema(name, schema=schema)
     spec.components.schema("Submission", _submission(plugin, "API_Key"))
     spec.components.schema("SubmissionForm", _submission(plugin, "key"))
+    for name, described_schema in double.SCHEMAS.items() if has_double else ():
+        spec.components.schema(name, dict(described_schema))
     for name, scheme in SECURITY.items():
         spec.components.security_scheme(name, dict(scheme))
     for name, header in HEADERS.items():
         spec.components.header(name, dict(header))
     for name, answer in COMMON_ANSWERS.items():
         spec.components.response(name, _response(answer))
-    for method, path in routes:
-        if (method, path) not in OPERATIONS:
-            raise LookupError(f"{method} {path} is not described in deployserver/description")
-        spec.path(path, operations={method.lower(): _operation(plugin, OPERATIONS[method, path])})
-    described: JsonObject = json.loads(json.dumps(spec.to_dict()))  # tuples are no arrays to those who check it
-    return described
+    for (method, path), operation in described.items():
+        spec.path(path, operations={method.lower(): _operation(plugin, operation)})
+    document: JsonObject = json.loads(json.dumps(spec.to_dict()))  # tuples are no arrays to those who check it
+    return document
+
+
+def _said_about(method: str, path: str) -> Operation:
+    if (method, path) not in OPERATIONS:
+        raise LookupError(f"{method} {path} is not described in deployserver/description")
+    return OPERATIONS[method, path]
 
 
 def _operation(plugin: MarshmallowPlugin, operation: Operation) -> JsonObject:

@@ -153,13 +153,20 @@ def _properties(document: Mapping[str, Any], operation: Mapping[str, Any]) -> It
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """Return what a value may be, in a few words."""
-    if schema["type"] == "array":
-        return f"{_kind(schema['items'])}; up to {schema['maxItems']} times"
+    """Return what a value may be, in a few words; null is as good as absent, and not among them."""
+    kinds = schema.get("type", "anything")
+    if "anyOf" in schema or isinstance(kinds, list):
+        choices = schema.get("anyOf") or [{**schema, "type": kind} for kind in kinds]
+        return " | ".join(dict.fromkeys(_kind(choice) for choice in choices if choice.get("type") != "null"))
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if kinds == "array":
+        most = f"; up to {schema['maxItems']} times" if "maxItems" in schema else ""
+        return f"{_kind(schema['items'])}{most}" if most else f"list of {_kind(schema['items'])}"
     if "enum" in schema:
-        return " | ".join(schema["enum"])
-    if "maximum" in schema:
+        return " | ".join(word for word in schema["enum"] if word is not None)
+    if "maximum" in schema and kinds in ("integer", "number"):
         return f"number from {schema['minimum']} to {schema['maximum']}"
-    if "maxLength" in schema:
+    if "maxLength" in schema and kinds == "string":
         return f"text, up to {schema['maxLength']:,} characters"
-    return {"string": "text", "boolean": "true | false", "integer": "number"}.get(schema["type"], str(schema["type"]))
+    return {"string": "text", "boolean": "true | false", "integer": "number"}.get(kinds, str(kinds))
