@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deployserver import __version__
-from deployserver.cli import audit, database, feed, key, privilege, quickstart, serve, settings, user
+from deployserver.cli import audit, database, double, feed, key, privilege, quickstart, replay, serve, settings, user
 from deployserver.errors import ConfigurationError, DeployServerError, InvalidValue
 
 DONE, FAILED, USAGE, NO = 0, 1, 2, 3
@@ -20,7 +20,7 @@ exit codes:
   0  done; of a question, yes
   1  failed; standard error says why
   2  wrong usage or configuration
-  3  the answer is no: privilege explain refuses, migrate --check finds something to do
+  3  the answer is no: privilege explain refuses, migrate --check finds something to do, replay finds differences
 
 first steps:
   deployserver quickstart                              set up and serve, in one command
@@ -80,6 +80,6 @@ def make_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="configuration file")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (quickstart, serve, feed, key, user, privilege, audit, database, settings):
+    for module in (quickstart, serve, double, replay, feed, key, user, privilege, audit, database, settings):
         module.add_commands(commands, common)
     return parser
