@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import PATH, RECORD
 from processes import quickstart
+from programs import with_programs
 
 from deployserver.app import ROUTES
 from deployserver.cli import make_parser
@@ -94,6 +95,22 @@ def test_the_powershell_calls_send_the_documented_record() -> None:
 def readme_shell() -> str:
     """Return all shell commands of the README but the two that install."""
     return "\n".join(block for block in blocks(README, "sh") if not block.startswith("pip install"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the programs are shell scripts")
+def test_the_python_tests_of_the_readme_pass(tmp_path: Path) -> None:
+    (block,) = blocks(README, "python")
+    (tmp_path / "test_release.py").write_text(block, "utf-8")
+    done = subprocess.run(
+        ["pytest", "-q"],
+        cwd=tmp_path,
+        env=with_programs(tmp_path / "bin"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "2 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
