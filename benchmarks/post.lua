@@ -5,6 +5,13 @@ wrk.body = "FeedName=DefaultNuGet&Application=ProfitCalc&Description=Deployed by
 wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
 wrk.headers["X-ApiKey"] = "abc12345"
 
+-- For servers that take something else: see double.py.
+if os.getenv("AUTHORIZATION") then
+  wrk.method = "PUT"
+  wrk.headers["Content-Type"] = "text/plain"
+  wrk.headers["Authorization"] = os.getenv("AUTHORIZATION")
+end
+
 -- With SKEWED set: 5,000 packages and 2,000 targets, a few of which are in most requests, as in real life (log-uniform,
 -- which is close to Zipf's law), with 20 applications, 300 users and a version that rises.
 if os.getenv("SKEWED") then
