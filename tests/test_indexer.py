@@ -288,3 +288,23 @@ async def test_long_texts_are_indexed_in_smaller_parts(database: SQLiteDatabase)
             indexed = await index_next(connection, 1000)
         parts += indexed
     assert parts >= 60 * 16_000 // CHARACTERS_AT_ONCE
+
+
+async def test_others_come_to_write_while_much_is_indexed(
+    database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is free for a moment between two transactions, but whoever waits for it does not look all the time."""
+    monkeypatch.setattr(indexer, "AT_ONCE", 1000)
+    await database.add_deployments(rows(5000, description="x" * 16_000, feed_id=1))
+
+    def write() -> None:
+        with contextlib.closing(sqlite3.connect(database.path, timeout=3)) as other:
+            for _ in range(3):
+                other.execute("BEGIN IMMEDIATE")
+                other.execute("COMMIT")
+
+    async with Indexer(database, lambda: False):
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(write)
+        async with database.snapshot() as repository:
+            assert await repository.unindexed() > 0

@@ -21,6 +21,10 @@ EVERY_SECONDS = 0.5
 AT_ONCE = 1000
 """Records in one transaction, so that no deployment waits long behind it: some 5 ms."""
 
+TURN_SECONDS = 0.5
+PAUSE_SECONDS = 0.12
+"""After so long a turn there is so long a pause: who waits for SQLite's lock in another process tries every 0.1 s."""
+
 FAR_BEHIND = 200_000
 """How many records may be left to readers while deployments keep coming."""
 
@@ -64,6 +68,8 @@ class Indexer:
 
     async def _catch_up(self) -> bool:
         """Index what there is, and tell whether that was all."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
             async with self._database.snapshot() as repository:
                 behind = await repository.unindexed()
@@ -71,3 +77,6 @@ class Indexer:
                 return not behind
             async with self._database.connected_transaction() as connection:
                 await index_next(connection, AT_ONCE)
+            if loop.time() - began > TURN_SECONDS:
+                await asyncio.sleep(PAUSE_SECONDS)
+                began = loop.time()
