@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self, TypedDict, Unpack
@@ -50,24 +51,36 @@ _REQUEST: Mapping[str, Reader] = {"method": read.read_text, "path": read.read_te
 _WEIGHTS = {"package": 4, "target": 3, "version": 3, "path": 3, "method": 2}
 
 
-class Expectation:
+class _Readable(ABC):
+    """An expectation, given in Python or as a JSON object: what both kinds have in common."""
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read a JSON object; texts are texts, null is for none, ``header`` is an object. Raises InvalidRequest."""
+        expectation = cls.__new__(cls)
+        expectation._read(document)
+        return expectation
+
+    def _read_arguments(self, given: Mapping[str, Any]) -> None:
+        """Read what was given in Python. Raises InvalidValue."""
+        try:
+            self._read(given)
+        except InvalidRequest as error:
+            raise InvalidValue(_words(error)) from None
+
+    @abstractmethod
+    def _read(self, document: Mapping[str, Any]) -> None:
+        """Take over what a document says. Raises InvalidRequest."""
+
+
+class Expectation(_Readable):
     """A deployment that is expected: ``times`` times, or at least once where that is None.
 
     Raises InvalidValue for criteria that are not known, or that no deployment can meet.
     """
 
     def __init__(self, *, times: int | None = None, **criteria: Unpack[Criteria]) -> None:
-        try:
-            self._read({**criteria, "times": times})
-        except InvalidRequest as error:
-            raise InvalidValue(_words(error)) from None
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a JSON object; its values are texts, or null for none. Raises InvalidRequest."""
-        expectation = cls.__new__(cls)
-        expectation._read(document)
-        return expectation
+        self._read_arguments({**criteria, "times": times})
 
     def _read(self, document: Mapping[str, Any]) -> None:
         wanted = read.read_all(document, _DEPLOYMENT)
@@ -79,7 +92,7 @@ class Expectation:
         return _agree(self.criteria, stored_values(deployment))
 
 
-class RequestExpectation:
+class RequestExpectation(_Readable):
     """A request that is expected: ``times`` times, or at least once where that is None.
 
     ``path`` has no query and is decoded. ``header`` has values by header names, None for a header that is not to be
@@ -96,17 +109,7 @@ class RequestExpectation:
         times: int | None = None,
     ) -> None:
         given = {"method": method, "path": path, "status": status, "header": header, "times": times}
-        try:
-            self._read({name: value for name, value in given.items() if value is not None})
-        except InvalidRequest as error:
-            raise InvalidValue(_words(error)) from None
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a JSON object; ``header`` is an object. Raises InvalidRequest."""
-        expectation = cls.__new__(cls)
-        expectation._read(document)
-        return expectation
+        self._read_arguments({name: value for name, value in given.items() if value is not None})
 
     def _read(self, document: Mapping[str, Any]) -> None:
         wanted = read.read_all(document, {**_REQUEST, "header": read.read_headers, **_TIMES})
