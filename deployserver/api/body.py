@@ -28,7 +28,7 @@ RAW_BODY = web.RequestKey("raw_body", bytes)
 """The bytes of a body, with its transfer coding removed and its content coding kept, once they have been read."""
 
 _EXPECTED = f"Send {FORM}, {JSON} or {MULTIPART}."
-_LONGEST_CONTENT_TYPE = 512  # what the email package does with it takes time that grows with its square
+LONGEST_CONTENT_TYPE = 512  # what the email package does with it takes time that grows with its square
 _WHITE_SPACE = b" \t\r\n"
 
 _PROPERTY_BY_NAME = {name: name for name in PROPERTIES} | {name.lower(): name for name in PROPERTIES}
@@ -141,8 +141,8 @@ async def _read_slowly(request: web.Request, timeout: float) -> bytes:  # noqa: 
 
 def _content_type(request: web.Request) -> str:
     content_type = request.headers.get(hdrs.CONTENT_TYPE, "")
-    if len(content_type) > _LONGEST_CONTENT_TYPE:
-        raise MalformedBody(f"The content type has more than {_LONGEST_CONTENT_TYPE} characters.")
+    if len(content_type) > LONGEST_CONTENT_TYPE:
+        raise MalformedBody(f"The content type has more than {LONGEST_CONTENT_TYPE} characters.")
     return content_type
 
 

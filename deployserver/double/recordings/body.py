@@ -10,12 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from deployserver.api.body import FORM, JSON, MULTIPART, parse_content_type
+from deployserver.api.body import FORM, JSON, LONGEST_CONTENT_TYPE, MULTIPART, parse_content_type
 from deployserver.api.encodings import known_charset
 
 Kind = Literal["json", "form", "multipart"]
 
-_LONGEST_CONTENT_TYPE = 512
 _BINARY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -67,7 +66,7 @@ class BodyText(NamedTuple):
 def body_text(body: bytes, content_type: str) -> BodyText:
     """Return a body, which is not compressed, as text."""
     media_type, charset, boundary = parse_content_type(
-        content_type if len(content_type) <= _LONGEST_CONTENT_TYPE else ""
+        content_type if len(content_type) <= LONGEST_CONTENT_TYPE else ""
     )
     if media_type == MULTIPART:
         text, encoding = _text(body, [])
