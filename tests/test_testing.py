@@ -58,6 +58,20 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "deployserver double"]
 
 
+def assert_quiet(tmp_path: Path, script: str, *options: str) -> None:
+    """Run a script in a process of its own, where warnings are errors, and find that it has said nothing."""
+    run = subprocess.run(
+        [sys.executable, *options, "-W", "error", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
 @pytest.fixture
 def server() -> Iterator[DeployServer]:
     with DeployServer(state=STATE) as server:
@@ -293,16 +307,7 @@ asyncio.run(main())
 DeployServer().start()  # and never stopped
 assert "pytest" not in sys.modules
 """
-    run = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert_quiet(tmp_path, script, "-X", "dev")
 
 
 def test_a_client_that_never_reads_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -322,16 +327,7 @@ with DeployServer(state={{"feeds": feeds, "deployments": [record] * 1000}}) as s
 client.close()
 gc.collect()
 """
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert_quiet(tmp_path, script)
 
 
 # Namespaces
