@@ -92,3 +92,17 @@ async def test_a_connection_that_has_been_closed_is_not_kept(service: Service) -
     await asyncio.sleep(0.05)  # the server has to see it too
     gc.collect()
     assert not any(isinstance(kept, Protocol) for kept in gc.get_objects())
+
+
+async def test_requests_that_come_all_at_once_are_all_answered(service: Service) -> None:
+    """More than aiohttp takes at a time: it stops reading, and must go on, also after bodies it has had to wait for."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    one, count = head(len(FORM)) + FORM, 100
+    large = FORM.replace(b"Description=d", b"Description=d&more=" + b"d" * 900_000)  # more than is read ahead
+    sent = (one[:-5], one[-5:] + one * count, one[:-5], one[-5:] + head(len(large)) + large + one * count)
+    for part in sent:
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    for _ in range(2 * count + 3):
+        assert (await read_answer(reader)).startswith(b"HTTP/1.1 200 ")
+    writer.close()

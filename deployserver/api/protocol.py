@@ -60,6 +60,14 @@ class Protocol(web.RequestHandler):
                 body.feed_eof()
             self._last_body = self._messages[-1][1]
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading where it was paused.
+
+        aiohttp asks for it with every body that ends or is taken, and then parses nothing and resumes nothing.
+        """
+        if self._reading_paused or self._buffer_paused or self._messages:
+            super().resume_reading(resume_parser)
+
     def handle_error(
         self,
         request: web.BaseRequest,

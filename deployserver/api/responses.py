@@ -7,6 +7,9 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import HttpVersion11
 
 from deployserver.api import keys
 from deployserver.api.accept import wants_json
@@ -27,9 +30,62 @@ _JSON_HEADERS = {hdrs.CONTENT_TYPE: "application/json; charset=utf-8"}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+class SentAtOnce(web.Response):
+    """An answer with bytes for a body, whose head is written out where it is the usual one.
+
+    What is sent is what aiohttp sends, which takes three times as long over it.
+    """
+
+    _sent = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send all of it, or leave it to aiohttp: what is not HTTP/1.1, ends a connection or has other headers."""
+        headers, body = self._headers, self._body
+        if not (
+            request.version == HttpVersion11
+            and request.keep_alive
+            and request.method in _ANSWERED_WITH_BODY
+            and self._status == 200
+            and self._keep_alive is None
+            and isinstance(body, bytes)
+            and [*headers] == _USUAL_HEADERS
+            and not (self._sent or self._compression or self._cookies or self._chunked)
+        ):
+            return None if self._sent else await super().prepare(request)
+        content_type, request_id, server = headers.values()
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nX-Request-Id: {request_id}\r\nServer: {server}\r\n"
+            f"Content-Length: {len(body)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
+        )
+        self._sent = True
+        writer = request.writer
+        await writer.write(head.encode() + body)
+        await writer.drain()
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """End the answer."""
+        if not self._sent:
+            await super().write_eof(data)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether it has been sent, or begun to be."""
+        return self._sent or super().prepared
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """Whether the connection stays open; None before that is known."""
+        return True if self._sent else super().keep_alive
+
+
+_ANSWERED_WITH_BODY = frozenset((hdrs.METH_GET, hdrs.METH_POST))
+_USUAL_HEADERS: list[str] = [hdrs.CONTENT_TYPE, HEADER, hdrs.SERVER]
+
+
 def json_response(text: str, status: int = 200) -> web.Response:
     """Answer with JSON that has been encoded."""
-    return web.Response(body=text.encode(), status=status, headers=_JSON_HEADERS)
+    return SentAtOnce(body=text.encode(), status=status, headers=_JSON_HEADERS)
 
 
 async def begin(request: web.Request, response: web.StreamResponse) -> bool:
