@@ -11,7 +11,7 @@ from deployserver.access import Access
 from deployserver.clock import Clock
 from deployserver.live_access import read_access
 from deployserver.models import AuditEntry
-from deployserver.storage import SQLiteDatabase
+from deployserver.storage import Database
 from deployserver.storage.repository import Repository
 
 
@@ -29,28 +29,28 @@ class Change:
 class Administration:
     """Makes changes in ``database`` on behalf of ``actor``, a person or program as the audit is to name them."""
 
-    def __init__(self, database: SQLiteDatabase, actor: str, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, database: Database, actor: str, clock: Clock) -> None:
+        self.database = database
         self._actor = actor
         self.clock = clock
 
     async def access(self) -> Access:
         """Return feeds, keys, users and privileges as they are now."""
-        async with self._database.snapshot() as repository:
+        async with self.database.snapshot() as repository:
             return await read_access(repository)
 
     async def audit(self, limit: int) -> list[AuditEntry]:
         """Return the newest ``limit`` entries of the audit, newest first."""
-        async with self._database.snapshot() as repository:
+        async with self.database.snapshot() as repository:
             return await repository.audit_entries(limit)
 
     @asynccontextmanager
     async def change(self, action: str, subject: str = "") -> AsyncIterator[Change]:
         """Make one change: all of the block is stored, with its audit entry, or, if it raises, nothing."""
-        async with self._database.transaction() as repository:
+        async with self.database.transaction() as repository:
+            await repository.raise_revision()  # first, so that whoever else makes a change waits until this one is made
             change = Change(repository, await read_access(repository), self.clock(), subject)
             yield change
-            await repository.raise_revision()
             await repository.add_audit_entry(
                 at=change.at,
                 last_at=change.at,

@@ -57,8 +57,9 @@ from deployserver.rollouts import Rollouts
 from deployserver.search import Search
 from deployserver.sessions import Sessions
 from deployserver.settings import Settings
+from deployserver.shared_lockout import SharedLockout
 from deployserver.spread import Spreads
-from deployserver.storage import DeploymentWriter, Indexer, SQLiteDatabase, database
+from deployserver.storage import Database, DeploymentWriter, Indexer, database
 from deployserver.timelines import Timelines
 from deployserver.viewing import Viewing
 
@@ -114,17 +115,25 @@ class Variant(NamedTuple):
     to do instead.
     """
 
-    store: SQLiteDatabase
+    store: Database
     routes: tuple[Route, ...]
     middlewares: Sequence[Middleware]
     advice: keys.Advice
 
 
+_GRACE = 1.0
+"""Seconds that a batch may take beyond what the database waits for a lock, before nobody waits for it any more."""
+
 _VARIABLES = {"{id}": "{id:[0-9]{1,19}}", "{name}": "{name:[A-Za-z0-9._-]+}"}
 
 
-def create_app(settings: Settings, clock: Clock = now, variant: Variant | None = None) -> web.Application:
-    """Return the application for a database that has been migrated. Does no I/O before it starts."""
+def create_app(
+    settings: Settings, clock: Clock = now, variant: Variant | None = None, *, deputy: bool = False
+) -> web.Application:
+    """Return the application for a database that has been migrated. Does no I/O before it starts.
+
+    A ``deputy`` leaves what need be done once only, and not by every process, to the one that is none.
+    """
     app = web.Application(
         middlewares=[*(variant.middlewares if variant else ()), request_middleware],
         client_max_size=settings.limits.body_bytes,
@@ -155,14 +164,20 @@ def create_app(settings: Settings, clock: Clock = now, variant: Variant | None =
             store = database(settings) if variant is None else variant.store
             await store.open()
             stack.push_async_callback(store.close)
-            access = await stack.enter_async_context(LiveAccess(store))
+            lockout = await stack.enter_async_context(SharedLockout(store, settings.security, clock))
+            access = await stack.enter_async_context(LiveAccess(store, lockout.read))
             usage = await stack.enter_async_context(KeyUsage(store))
-            writer = await stack.enter_async_context(DeploymentWriter(store.add_deployments, settings.limits.queue))
-            await stack.enter_async_context(Indexer(store, lambda: writer.busy))
+            patience = settings.database.busy_timeout + _GRACE
+            writer = await stack.enter_async_context(
+                DeploymentWriter(store.add_deployments, settings.limits.queue, patience)
+            )
+            await stack.enter_async_context(Indexer(store, lambda: writer.busy, deputy=deputy))
             passwords = Passwords()
             stack.callback(passwords.close)
             app[keys.REFUSALS] = await stack.enter_async_context(RefusalAudit(store, clock))
-            app[keys.AUTHENTICATOR] = authenticator = Authenticator(access, passwords, usage, settings.security, clock)
+            app[keys.AUTHENTICATOR] = authenticator = Authenticator(
+                access, passwords, usage, lockout, clock, pseudo_keys=settings.security.pseudo_keys
+            )
             hours = settings.security.session_hours
             app[keys.SESSIONS] = await stack.enter_async_context(
                 Sessions(store, access, authenticator, usage, hours, clock)

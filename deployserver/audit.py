@@ -11,7 +11,7 @@ from typing import NamedTuple
 from deployserver.clock import Clock
 from deployserver.errors import Refused, StoreUnavailable
 from deployserver.lockout import address_group
-from deployserver.storage import SQLiteDatabase
+from deployserver.storage import Database
 
 _log = logging.getLogger(__name__)
 
@@ -26,9 +26,9 @@ _RETRY_SECONDS = 5.0
 def audit_address(address: str) -> str:
     """Return what the audit says of an address.
 
-    Somebody with a whole IPv6 network must not get a row for every address; a proxy may pass on any bytes.
+    Somebody with a whole IPv6 network must not get a row for every address.
     """
-    return address_group(address).encode(errors="replace").decode()
+    return address_group(address)
 
 
 class _Kind(NamedTuple):
@@ -50,7 +50,7 @@ class RefusalAudit:
     Sharing bounds what somebody who hammers the server can make it store.
     """
 
-    def __init__(self, database: SQLiteDatabase, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._waiting: dict[_Kind, _Tally] = {}
@@ -85,7 +85,8 @@ class RefusalAudit:
         while not self._closed.is_set() or self._waiting:
             await self._wake.wait()
             self._wake.clear()
-            batch, self._waiting = self._waiting, {}
+            # In order: two servers that write the same rows must not wait for each other.
+            batch, self._waiting = dict(sorted(self._waiting.items())), {}
             if not batch:
                 continue
             try:

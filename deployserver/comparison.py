@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 from deployserver.models import Caller, Deployment
-from deployserver.viewing import Asked, Viewing
+from deployserver.storage.current import CurrentVersion
+from deployserver.viewing import Asked, View, Viewing
 
 DifferenceKind = Literal["different", "only-left", "only-right", "same"]
 DIFFERENCE_KINDS: tuple[DifferenceKind, ...] = get_args(DifferenceKind)
@@ -17,6 +19,18 @@ class Side(NamedTuple):
 
     target: str
     as_of: int | None
+
+
+class Pair(NamedTuple):
+    """One package, and the id of its latest deployment on either side.
+
+    Pairs are in the order of ``place``: the package, casefolded, its feed and its group, casefolded.
+    """
+
+    kind: DifferenceKind
+    place: tuple[str, str, str]
+    left: int | None
+    right: int | None
 
 
 class Difference(NamedTuple):
@@ -33,11 +47,6 @@ class Difference(NamedTuple):
         assert found is not None
         return found
 
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """What differences are in the order of: the package, casefolded, its feed and its group, casefolded."""
-        return _package(self.deployment)
-
 
 class Comparison:
     """Compares, for callers who may view."""
@@ -47,31 +56,47 @@ class Comparison:
 
     async def compare(
         self, caller: Caller, left: Side, right: Side, asked: Asked, kinds: tuple[str, ...] = ()
-    ) -> list[Difference]:
+    ) -> list[Pair]:
         """Return all packages of either side, or those that differ in one of ``kinds``, in the order of their names.
 
         ``asked`` narrows down the packages; its targets do not count. Raises NotPermitted.
         """
         view = self._viewing.view(caller)
-        sides: list[dict[tuple[str, str, str], Deployment]] = []
+        sides: list[dict[tuple[str, str, str], CurrentVersion]] = []
         async with view.database.records() as records:
             for side in (left, right):
                 wanted = view.filter(replace(asked, targets=(side.target,)))
-                found = await records.current(wanted, side.as_of, None, None)
-                sides.append({_package(item): item for item in view.deployments(item.deployment for item in found)})
-        differences = [_difference(sides[0].get(key), sides[1].get(key)) for key in sorted({**sides[0], **sides[1]})]
-        return [difference for difference in differences if not kinds or difference.kind in kinds]
+                found = await records.versions(wanted, side.as_of)
+                sides.append({_place(item, view): item for item in found if item.package.feed_id in view.feeds})
+        pairs = [_pair(place, sides[0].get(place), sides[1].get(place)) for place in sorted({**sides[0], **sides[1]})]
+        return [pair for pair in pairs if not kinds or pair.kind in kinds]
+
+    async def differences(self, caller: Caller, pairs: Sequence[Pair]) -> list[Difference]:
+        """Return the deployments of pairs; those of a feed that has just been removed are left out.
+
+        Raises NotPermitted.
+        """
+        view = self._viewing.view(caller)
+        ids = [id_ for pair in pairs for id_ in (pair.left, pair.right) if id_ is not None]
+        async with view.database.records() as records:
+            stored = await records.with_ids(ids)
+        found: dict[int | None, Deployment | None] = {one.id: one for one in view.deployments(stored.values())}
+        found[None] = None
+        return [
+            Difference(pair.kind, found[pair.left], found[pair.right])
+            for pair in pairs
+            if pair.left in found and pair.right in found
+        ]
 
 
-def _package(deployment: Deployment) -> tuple[str, str, str]:
-    row = deployment.row
-    return row.package_name.casefold(), deployment.feed_name, (row.group_name or "").casefold()
+def _place(item: CurrentVersion, view: View) -> tuple[str, str, str]:
+    package, feed_id, group = item.package
+    return package, view.feeds[feed_id].name, group
 
 
-def _difference(left: Deployment | None, right: Deployment | None) -> Difference:
+def _pair(place: tuple[str, str, str], left: CurrentVersion | None, right: CurrentVersion | None) -> Pair:
     if left is None:
-        return Difference("only-right", left, right)
+        return Pair("only-right", place, None, right and right.id)
     if right is None:
-        return Difference("only-left", left, right)
-    same = left.row.version.casefold() == right.row.version.casefold()
-    return Difference("same" if same else "different", left, right)
+        return Pair("only-left", place, left.id, None)
+    return Pair("same" if left.version == right.version else "different", place, left.id, right.id)

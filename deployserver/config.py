@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deployserver.database_urls import hide_password
 from deployserver.errors import ConfigurationError
-from deployserver.option_values import hide_password
 from deployserver.settings import ENVIRONMENT_PREFIX, OPTIONS, SECTIONS, Option, Settings
 
 CONFIG_VARIABLE = "DEPLOYSERVER_CONFIG"

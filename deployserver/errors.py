@@ -123,6 +123,10 @@ class StoreUnavailable(DeployServerError):
         super().__init__(message)
 
 
+class StoreInDoubt(StoreUnavailable):
+    """Nobody knows whether the deployment was stored, so that neither 200 nor 503 may be answered."""
+
+
 class QueueFull(StoreUnavailable):
     """More deployments wait to be written than ``[limits] queue`` allows; nothing was stored."""
 

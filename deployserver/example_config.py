@@ -13,7 +13,8 @@ _HEAD = f"""\
 #
 # Every option is shown with its default, commented out. Each can also be set by the environment, as
 # {ENVIRONMENT_PREFIX}<SECTION>_<OPTION>; the environment beats this file, the command line beats both.
-# deployserver finds this file as --config FILE, by {CONFIG_VARIABLE}, or as config.ini in the working directory.
+# deployserver finds this file as --config FILE, by {CONFIG_VARIABLE}, or as config.ini or
+# deployserver-data/config.ini in the working directory.
 """
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from deployserver import __version__
 from deployserver.errors import StoreUnavailable
-from deployserver.storage import DeploymentWriter, SQLiteDatabase
+from deployserver.storage import Database, DeploymentWriter
 
 OK = "OK"
 ERROR = "Error"
@@ -16,7 +16,7 @@ ERROR = "Error"
 class Health:
     """Looks at the database and at the writer."""
 
-    def __init__(self, database: SQLiteDatabase, writer: DeploymentWriter) -> None:
+    def __init__(self, database: Database, writer: DeploymentWriter) -> None:
         self._database = database
         self._writer = writer
         self._probing: asyncio.Task[None] | None = None
@@ -56,7 +56,7 @@ class Health:
         A file that is gone or has been replaced shows before anybody fails to write to it.
         """
         try:
-            async with self._database.snapshot() as repository:
+            async with self._database.watched() as repository:
                 await repository.revision()
         except StoreUnavailable:
             return "The database cannot be read."

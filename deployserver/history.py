@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from deployserver.errors import NotFound
 from deployserver.models import Caller, Deployment
-from deployserver.storage.history import Position, StoredDeployment
+from deployserver.storage.history import StoredDeployment
 from deployserver.storage.records import Records
+from deployserver.storage.ways import Position
 from deployserver.viewing import Asked, View, Viewing
 
 AT_ONCE = 1000

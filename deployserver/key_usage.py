@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 
 from deployserver.errors import StoreUnavailable
-from deployserver.storage import SQLiteDatabase
+from deployserver.storage import Database
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _KEYS_AT_ONCE = 100
 class KeyUsage:
     """Remembers the last use of each key, and writes it every ``WRITE_SECONDS`` and at the end."""
 
-    def __init__(self, database: SQLiteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._last_used: dict[int, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -45,7 +45,8 @@ class KeyUsage:
     async def write(self) -> None:
         """Write what has been noted; if the database is unavailable, it is tried again later."""
         while self._last_used:
-            part = dict(islice(self._last_used.items(), _KEYS_AT_ONCE))
+            # In order: two servers that write the same rows must not wait for each other.
+            part = dict(islice(sorted(self._last_used.items()), _KEYS_AT_ONCE))
             try:
                 async with self._database.transaction() as repository:
                     for key_id, at in part.items():

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from deployserver.errors import StoreUnavailable
 from deployserver.models import Caller, Deployment
-from deployserver.storage import SQLiteDatabase
+from deployserver.storage import Database
 from deployserver.viewing import Asked, Viewing
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class News(NamedTuple):
 class Live:
     """Lets callers follow what is recorded; one task looks for all of them."""
 
-    def __init__(self, viewing: Viewing, database: SQLiteDatabase, stopping: asyncio.Event) -> None:
+    def __init__(self, viewing: Viewing, database: Database, stopping: asyncio.Event) -> None:
         self._viewing = viewing
         self._database = database
         self._stopping = stopping

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from deployserver.access import Access
 from deployserver.errors import DatabaseError, StoreUnavailable
-from deployserver.storage import SQLiteDatabase, explain
+from deployserver.storage import Database
 from deployserver.storage.repository import Repository
 
 _log = logging.getLogger(__name__)
@@ -31,11 +32,13 @@ async def read_access(repository: Repository) -> Access:
 class LiveAccess:
     """``current`` is never older than ``WATCH_SECONDS``, for as long as the database can be read.
 
-    Of a database that no other process changes, it is what the last ``refresh`` has read.
+    Of a database that no other process changes, it is what the last ``refresh`` has read. Each of ``also`` is awaited
+    with every reading, for what else must be known as soon.
     """
 
-    def __init__(self, database: SQLiteDatabase) -> None:
+    def __init__(self, database: Database, *also: Callable[[Repository], Awaitable[None]]) -> None:
         self._database = database
+        self._also = also
         self._task: asyncio.Task[None] | None = None
         self.current = Access(0, (), (), (), ())
 
@@ -44,9 +47,8 @@ class LiveAccess:
         try:
             await self.refresh()
         except StoreUnavailable as error:
-            path = self._database.path
-            why = explain(error.__cause__ or error, path)
-            raise DatabaseError(f"The database {path} cannot be read: {why}") from error
+            why = self._database.explain(error.__cause__ or error)
+            raise DatabaseError(f"The database {self._database.place} cannot be read: {why}") from error
         if self._database.shared:
             self._task = asyncio.create_task(self._watch(), name="access watch")
         return self
@@ -65,19 +67,28 @@ class LiveAccess:
         if not self._database.is_in_place():
             async with self._database.reopened() as repository:
                 self.current = await read_access(repository)
+                await self._read_more(repository)
             return
-        async with self._database.snapshot() as repository:
+        async with self._database.watched() as repository:
             self._database.names_reach(await repository.newest_name())
             if await repository.revision() != self.current.revision:
                 self.current = await read_access(repository)
+            await self._read_more(repository)
+
+    async def _read_more(self, repository: Repository) -> None:
+        for read in self._also:
+            await read(repository)
 
     async def _watch(self) -> None:
-        readable = True
+        readable, missed = True, False
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
             try:
-                await self.refresh()
+                if await self._database.changed(WATCH_SECONDS) or missed:
+                    missed = True
+                    await self.refresh()
+                    missed = False
             except StoreUnavailable as error:
+                missed = True
                 if readable:
                     _log.error(
                         "keys and privileges cannot be read, the last known stay in force: %s",

@@ -188,3 +188,21 @@ class AuditEntry:
     action: str
     subject: str
     detail: str
+
+
+class LoadState(NamedTuple):
+    """How far a file has been loaded: ``position`` bytes of it (once decompressed), which are ``lines`` lines.
+
+    ``digest`` is the SHA-256 of those bytes, empty for what is known by its whole content; ``refused_bytes`` is how
+    much has been written about refused lines.
+    """
+
+    id: int
+    name: str
+    finished_at: int | None
+    position: int
+    digest: str
+    lines: int
+    loaded: int
+    refused: int
+    refused_bytes: int

@@ -19,7 +19,6 @@ _WORDS = {
     "off": False,
     "0": False,
 }
-_PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*(?=@)")
 
 
 def text(value: str) -> str:
@@ -99,16 +98,3 @@ def networks(value: str) -> Networks:
         return tuple(ipaddress.ip_network(word) for word in re.split(r"[,\s]+", value.strip()) if word)
     except ValueError as error:
         raise ValueError(f"holds something that is no address or network: {error}") from None
-
-
-def database_url(value: str) -> str:
-    """Read the URL of a database that this version can use."""
-    url = value.strip()
-    if not re.fullmatch(r"sqlite:///.+", url):
-        raise ValueError(f"is {hide_password(url)!r}; it must be sqlite:///FILE")
-    return url
-
-
-def hide_password(url: str) -> str:
-    """Return ``url`` with its password, if it has one, replaced by stars."""
-    return _PASSWORD.sub(r"\1:***", url)

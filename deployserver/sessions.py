@@ -21,7 +21,7 @@ from deployserver.errors import StoreUnavailable
 from deployserver.key_usage import KeyUsage
 from deployserver.live_access import LiveAccess
 from deployserver.models import Caller, Session, SessionRow, User
-from deployserver.storage import RowRejected, SQLiteDatabase
+from deployserver.storage import Database, RowRejected
 from deployserver.storage.repository import Repository
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Sessions:
 
     def __init__(
         self,
-        database: SQLiteDatabase,
+        database: Database,
         access: LiveAccess,
         authenticator: Authenticator,
         usage: KeyUsage,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deployserver import option_values as values
+from deployserver.database_urls import database_url
 
 ENVIRONMENT_PREFIX = "DEPLOYSERVER_"
 
@@ -47,6 +48,11 @@ class ServerSettings:
         "PEM file with the certificate and its chain; with tls_key, the server speaks HTTPS.",
     )
     tls_key: Path | None = _option("", values.optional_path, "PEM file with the certificate's private key.")
+    workers: int = _option(
+        "1",
+        values.integer(1, 256),
+        "Processes that serve, on one port; more than one needs Linux or another system with SO_REUSEPORT.",
+    )
     shutdown_timeout: float = _option(
         "30", values.number(0), "Seconds that requests under way get to finish when the server stops."
     )
@@ -58,8 +64,9 @@ class DatabaseSettings:
 
     url: str = _option(
         "sqlite:///deployserver.db",
-        values.database_url,
-        "Database, as sqlite:///FILE; a relative FILE is relative to the configuration file.",
+        database_url,
+        "Database: sqlite:///FILE, relative to the configuration file, or postgresql://USER:PASSWORD@HOST:PORT/NAME, "
+        "which needs pip install 'deployserver[postgresql]'.",
         secret=True,
     )
     busy_timeout: float = _option(
@@ -82,8 +89,8 @@ class SecuritySettings:
     lockout_failures: int = _option(
         "20",
         values.integer(0),
-        "Wrong credentials from one address (IPv6: one /64) within lockout_seconds before it is refused with 429; "
-        "0 switches the lockout off.",
+        "Wrong credentials from one address (IPv6: one /64) within lockout_seconds before it is refused with 429, "
+        "counted by all processes and servers on the database together; 0 switches the lockout off.",
     )
     lockout_seconds: int = _option(
         "300", values.integer(1), "Seconds that failures are remembered, and that an address is refused for."

@@ -11,7 +11,7 @@ from deployserver.filters import RecordFilter, Word, read_pattern
 from deployserver.live_access import LiveAccess
 from deployserver.models import ANONYMOUS, VIEW_FEED, Caller, Deployment, Feed
 from deployserver.privileges import unusable_because
-from deployserver.storage import SQLiteDatabase
+from deployserver.storage import Database
 from deployserver.storage.history import StoredDeployment
 
 
@@ -37,7 +37,7 @@ class View:
 
     feeds: dict[int, Feed]
     everything: bool
-    database: SQLiteDatabase = field(repr=False)
+    database: Database = field(repr=False)
 
     def filter(self, asked: Asked) -> RecordFilter:
         """Return what is asked for, within these feeds."""
@@ -68,7 +68,7 @@ class View:
 class Viewing:
     """Tells who may view what, by the access of the moment."""
 
-    def __init__(self, access: LiveAccess, database: SQLiteDatabase, clock: Clock) -> None:
+    def __init__(self, access: LiveAccess, database: Database, clock: Clock) -> None:
         self._access = access
         self._database = database
         self._clock = clock

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import re
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import hypothesis
+import postgres
 import pytest
+from hypothesis import HealthCheck
+from postgres import Cluster
+from stores import PostgreSQLStores, SQLiteStores, Stores
 
 from deployserver import config
 from deployserver.administration import Administration
@@ -22,7 +30,7 @@ from deployserver.clock import now
 from deployserver.feeds import add_feed
 from deployserver.server import listening
 from deployserver.settings import Settings
-from deployserver.storage import SQLiteDatabase, database, migrate
+from deployserver.storage import Database, SQLiteDatabase, database, migrate
 
 KEY = "abc12345"
 FEED = "DefaultNuGet"
@@ -61,7 +69,7 @@ class Service:
     url: str
     settings: Settings
     admin: Administration
-    store: SQLiteDatabase
+    store: Database
     session: aiohttp.ClientSession = field(repr=False)
 
     @property
@@ -91,10 +99,22 @@ class Service:
 
     async def rows(self, sql: str = "SELECT * FROM deployment_records ORDER BY id", *parameters: object) -> list[Any]:
         """Return rows of the database, as a mapping each."""
-        async with self.store._read() as reader:
-            cursor = await reader.execute(sql, parameters)
+        async with self.store.snapshot() as repository:
+            driver = repository.connection.driver
+            if not isinstance(self.store, SQLiteDatabase):
+                numbers = itertools.count(1)
+                return [
+                    dict(row)
+                    for row in await driver.fetch(re.sub(r"\?", lambda _: f"${next(numbers)}", sql), *parameters)
+                ]
+            cursor = await driver.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+
+def database_path(settings: Settings) -> Path:
+    """Return the SQLite file of the settings."""
+    return settings.path(Path(settings.database.url.removeprefix("sqlite:///")))
 
 
 async def read_answer(reader: asyncio.StreamReader) -> bytes:
@@ -117,9 +137,10 @@ StartService = Callable[..., Awaitable[Service]]
 
 def settings_of(directory: Path, **options: Any) -> Settings:
     """Return settings with ``section_option=value`` set, and the database in ``directory``."""
+    url = options.pop("database_url", "sqlite:///test.db")
     environ = {f"DEPLOYSERVER_{name.upper()}": str(value) for name, value in options.items()}
     file = directory / "config.ini"
-    file.write_text("[server]\nport = 0\n[database]\nurl = sqlite:///test.db\n")
+    file.write_text(f"[server]\nport = 0\n[database]\nurl = {url}\n")
     return config.load(file, environ).settings
 
 
@@ -140,14 +161,78 @@ async def running(settings: Settings, **app_options: Any) -> AsyncIterator[Servi
         yield Service(url.removesuffix(settings.server.base_path), settings, admin, store, session)
 
 
+def pytest_configure() -> None:
+    """Judge no made-up example by how long it takes: others use the machine, too.
+
+    And let Ctrl-C end what the tests start, even if they were started themselves in the background of a shell.
+    """
+    profile = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("patient", hypothesis.settings.default, **profile)
+    hypothesis.settings.load_profile("patient")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which programs inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``every_engine`` with each kind of database."""
+    if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("every_engine"):
+        metafunc.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[StartService]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """The kind of database: SQLite, unless the test is marked ``every_engine``."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server; the test is skipped where none can be started."""
+    if postgres.programs() is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """The name of a PostgreSQL database that has been migrated and holds nothing."""
+    return postgres.make_template(cluster)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    """Databases without a server, of each kind."""
+    found: Stores
+    if request.param == "sqlite":
+        found = SQLiteStores(tmp_path_factory.mktemp("stores"))
+    else:
+        found = PostgreSQLStores(request.getfixturevalue("cluster"), request.getfixturevalue("template"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+async def database_url(engine: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The URL of a database of the kind ``engine`` that holds nothing, as it is written in the configuration."""
+    if engine == "sqlite":
+        yield "sqlite:///test.db"
+    else:
+        running: Cluster = request.getfixturevalue("cluster")
+        name = await running.take(request.getfixturevalue("template"))
+        yield running.url(name)
+        running.give_back(name)
+
+
+@pytest.fixture
+async def start(tmp_path: Path, database_url: str) -> AsyncIterator[StartService]:
     """Start servers with options of one's own: ``await start(limits_body_bytes=100)``."""
     async with AsyncExitStack() as stack:
 
         async def start_service(**options: Any) -> Service:
             app_options = {name: options.pop(name) for name in ("clock",) if name in options}
-            return await stack.enter_async_context(running(settings_of(tmp_path, **options), **app_options))
+            settings = settings_of(tmp_path, **({"database_url": database_url} | options))
+            return await stack.enter_async_context(running(settings, **app_options))
 
         yield start_service
 

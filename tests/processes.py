@@ -14,19 +14,28 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import asyncpg
 from conftest import FEED, KEY, PATH, RECORD, Answer
 
 import deployserver
+from deployserver import config
+from deployserver.administration import Administration
+from deployserver.api_keys import create_key
+from deployserver.clock import now
+from deployserver.feeds import add_feed
+from deployserver.storage import database, migrate
 
 DEADLINE = 60.0
 """Seconds after which something is taken to hang. Nothing here waits for it unless something is broken."""
 
 _LISTENING = re.compile(r"listening on (http://[^\s\"]+)")
+_WORKER = re.compile(r"worker (\d+) is process (\d+)")
 
 
 class Finished(NamedTuple):
@@ -43,6 +52,7 @@ class Installation:
     def __init__(self, directory: Path, **sections: Mapping[str, object]) -> None:
         self.directory = directory
         self.database = directory / "records.db"
+        """The file of an installation on SQLite."""
         self.config = directory / "config.ini"
         self._servers: list[Server] = []
         options: dict[str, dict[str, object]] = {
@@ -53,6 +63,9 @@ class Installation:
         }
         for section, values in sections.items():
             options.setdefault(section, {}).update(values)
+        url = str(options["database"]["url"])
+        self.records: Path | str = self.database if url.startswith("sqlite:") else url
+        """What ``check`` and ``targets`` look into: the file, or the URL of another kind of database."""
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_dict(options)
         directory.mkdir(parents=True, exist_ok=True)
@@ -60,14 +73,25 @@ class Installation:
             parser.write(file)
 
     def prepare(self) -> None:
-        """Make the database, the feed DefaultNuGet and the key abc12345 with the command line."""
-        for arguments in (
-            ("migrate",),
-            ("feed", "add", FEED),
-            ("key", "create", "--feed", FEED, "--name", "ci", "--value", KEY),
-        ):
-            done = subprocess.run(self._command(*arguments), capture_output=True, env=environment(), text=True)
-            assert done.returncode == 0, done.stderr
+        """Make the database, the feed DefaultNuGet and the key abc12345; commands would take a second each."""
+        with ThreadPoolExecutor(1) as thread:  # where no loop runs
+            thread.submit(self._prepare).result()
+
+    def _prepare(self) -> None:
+        settings = config.load(self.config, {}).settings
+        migrate(settings)
+
+        async def add() -> None:
+            store = database(settings)
+            await store.open()
+            try:
+                admin = Administration(store, "test", now)
+                await add_feed(admin, FEED)
+                await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
+            finally:
+                await store.close()
+
+        asyncio.run(add())
 
     async def run(self, *arguments: str, preexec_fn: Callable[[], object] | None = None) -> Finished:
         """Run a command to its end."""
@@ -90,10 +114,10 @@ class Installation:
         assert process.returncode is not None
         return Finished(process.returncode, out.decode(), err.decode())
 
-    async def serve(self, *, preexec_fn: Callable[[], object] | None = None) -> Server:
+    async def serve(self, *arguments: str, preexec_fn: Callable[[], object] | None = None) -> Server:
         """Start a server and return it once it listens."""
         process = await asyncio.create_subprocess_exec(
-            *self._command("serve"),
+            *self._command("serve", *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -134,6 +158,11 @@ class Server:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def workers(self) -> dict[int, int]:
+        """The process ids of the workers, by their numbers."""
+        return {int(found[1]): int(found[2]) for line in self.log if (found := _WORKER.search(line))}
 
     @property
     def port(self) -> int:
@@ -268,17 +297,11 @@ class Load:
                 assert response.status != 503 or "Retry-After" in response.headers
 
 
-def check(database: Path, *loads: Load) -> None:
+def check(database: Path | str, *loads: Load) -> None:
     """See that a database holds what was acknowledged once, what was refused never, and all of it whole."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.row_factory = sqlite3.Row
-        assert [tuple(row) for row in connection.execute("PRAGMA integrity_check")] == [("ok",)]
-        assert [tuple(row) for row in connection.execute("PRAGMA foreign_key_check")] == []
-        rows: dict[str, list[sqlite3.Row]] = {}
-        for row in connection.execute(
-            "SELECT d.*, f.name AS feed FROM deployment_records d JOIN feeds f ON f.id = d.feed_id"
-        ):
-            rows.setdefault(row["target"], []).append(row)
+    rows: dict[str, list[Row]] = {}
+    for row in _stored(database):
+        rows.setdefault(row["target"], []).append(row)
     for load in loads:
         for posted, answered in load.stored:
             (row,) = rows[posted["Target"]]
@@ -293,7 +316,36 @@ def check(database: Path, *loads: Load) -> None:
         assert len(set(ids)) == len(ids)
 
 
-def _posted(row: sqlite3.Row) -> dict[str, str]:
+Row = Mapping[str, Any]
+
+
+def _stored(database: Path | str) -> list[Row]:
+    """Return all records with the names of their feeds, in the order of their ids, from a database that is whole."""
+    records = "SELECT d.*, f.name AS feed FROM deployment_records d JOIN feeds f ON f.id = d.feed_id ORDER BY d.id"
+    if isinstance(database, str):
+        return [dict(row) for row in fetched(database, records)]
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        assert [tuple(row) for row in connection.execute("PRAGMA integrity_check")] == [("ok",)]
+        assert [tuple(row) for row in connection.execute("PRAGMA foreign_key_check")] == []
+        return [dict(row) for row in connection.execute(records)]
+
+
+def fetched(url: str, statement: str) -> list[Any]:
+    """Return the rows of a statement on a PostgreSQL database."""
+
+    async def fetch() -> list[Any]:
+        connection = await asyncpg.connect(url)
+        try:
+            return list(await connection.fetch(statement))
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, fetch()).result()
+
+
+def _posted(row: Row) -> dict[str, str]:
     """Return what a client must have posted to be stored as this row."""
     seconds, microseconds = divmod(row["date"], 1_000_000)
     minute, second = divmod(seconds - 1_618_308_000, 60)  # 2021-04-13T10:00:00Z
@@ -311,10 +363,9 @@ def _posted(row: sqlite3.Row) -> dict[str, str]:
     }
 
 
-def targets(database: Path) -> list[str]:
+def targets(database: Path | str) -> list[str]:
     """Return the targets of all deployments in a database, in the order of their ids."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        return [target for (target,) in connection.execute("SELECT target FROM deployment_records ORDER BY id")]
+    return [row["target"] for row in _stored(database)]
 
 
 async def post(server: Server, target: str, *, key: str = KEY, feed: str = FEED) -> Answer:
@@ -369,6 +420,14 @@ def obey_permissions() -> Callable[[], None]:
                 libc.prctl(pr_capbset_drop, capability, 0, 0, 0)
 
     return drop
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process has not ended yet, be it that nobody has asked how (Linux)."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def environment() -> dict[str, str]:

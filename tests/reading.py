@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-from conftest import KEY, RECORD, Answer, Service
+import asyncpg
+from conftest import KEY, RECORD, Answer, Service, database_path
 
 from deployserver.models import DeploymentRow
-from deployserver.storage import database_path
+from deployserver.storage import SQLiteDatabase
 
 API = "/api/deployments"
 DAY = 86_400_000_000
@@ -195,14 +196,19 @@ async def following(
 
 
 async def drop_table(service: Service, table: str) -> None:
-    """Damage the database; in a thread, because somebody here may be writing to it."""
+    """Damage the database, as somebody else who is connected to it does."""
 
-    def drop() -> None:
+    def drop() -> None:  # in a thread, because somebody here may be writing to it
         with closing(sqlite3.connect(database_path(service.settings))) as connection:
             connection.execute(f"DROP TABLE {table}")
             connection.commit()
 
-    await asyncio.to_thread(drop)
+    if isinstance(service.store, SQLiteDatabase):
+        await asyncio.to_thread(drop)
+    else:
+        connection = await asyncpg.connect(service.settings.database.url)
+        await connection.execute(f"DROP TABLE {table} CASCADE")
+        await connection.close()
 
 
 def _pairs(query: Mapping[str, Any]) -> list[tuple[str, str]]:

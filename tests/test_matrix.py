@@ -11,6 +11,8 @@ from test_pages_package import EVIL, let_everybody_view, record
 
 from deployserver import matrix
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.fixture
 async def site(service: Service) -> Service:

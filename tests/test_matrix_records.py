@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import Stores
 from test_records import (
     identity,
     is_like,
     latest,
     matches,
     names,
-    new_database,
     newest_first,
     positions,
     run,
@@ -25,7 +24,7 @@ from test_records import (
 
 from deployserver.filters import RecordFilter
 from deployserver.models import DeploymentRow
-from deployserver.storage import SQLiteDatabase, sources
+from deployserver.storage import Database, sources
 from deployserver.storage.history import StoredDeployment
 from deployserver.storage.spread import PackageKey
 
@@ -39,11 +38,6 @@ place_filters = st.builds(
 )
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_database(tmp_path_factory.mktemp("template") / "template.db")
-
-
 def key(row: DeploymentRow) -> PackageKey:
     return PackageKey(row.package_name.casefold(), row.feed_id, (row.group_name or "").casefold())
 
@@ -52,12 +46,12 @@ def running(stored: list[StoredDeployment], asked: RecordFilter) -> list[StoredD
     return [record for record in latest(stored, None) if matches(asked, record.row)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows=worlds, asked=place_filters, limit=st.integers(1, 4))
 def test_paging_through_a_matrix_in_both_directions_finds_all_of_it_once(
-    template: Path, rows: list[DeploymentRow], asked: RecordFilter, limit: int
+    stores: Stores, rows: list[DeploymentRow], asked: RecordFilter, limit: int
 ) -> None:
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         there = running(stored, asked)
         expected = sorted({key(record.row) for record in there})
         async with database.records() as records:
@@ -92,15 +86,15 @@ def test_paging_through_a_matrix_in_both_directions_finds_all_of_it_once(
                 if key(record.row) in window and record.row.target.casefold() in columns[:2]
             }
 
-    run(template, rows, 0, ask)
+    run(stores, rows, 0, ask)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=worlds, targets=st.lists(st.sampled_from(names["targets"]), max_size=2).map(tuple))
 def test_the_versions_of_a_package_are_those_that_its_targets_run(
-    template: Path, rows: list[DeploymentRow], targets: tuple[str, ...]
+    stores: Stores, rows: list[DeploymentRow], targets: tuple[str, ...]
 ) -> None:
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         packages = sorted({key(row) for row in rows} | {PackageKey("unknown", 1, "")})
         expected: dict[PackageKey, Counter[str]] = {package: Counter() for package in packages}
         for record in running(stored, RecordFilter(targets=targets)):
@@ -108,19 +102,19 @@ def test_the_versions_of_a_package_are_those_that_its_targets_run(
         async with database.records() as records:
             assert await records.spread(packages, RecordFilter(targets=targets)) == expected
 
-    run(template, rows, 0, ask)
+    run(stores, rows, 0, ask)
 
 
 @pytest.mark.parametrize("few", [sources.FEW, 3], ids=["few are many", "few are 3"])
 def test_steps_are_the_records_and_lead_from_one_moment_to_the_next(
-    few: int, template: Path, monkeypatch: pytest.MonkeyPatch
+    few: int, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "FEW", few)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(rows=worlds, asked=some_filters, limit=st.integers(1, 9), moment=some_moments)
     def check(rows: list[DeploymentRow], asked: RecordFilter, limit: int, moment: int | None) -> None:
-        async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+        async def ask(database: Database, stored: list[StoredDeployment]) -> None:
             wanted = newest_first([record for record in stored if matches(asked, record.row)])[:limit]
             async with database.records() as records:
                 steps = await records.steps(asked, limit)
@@ -136,7 +130,7 @@ def test_steps_are_the_records_and_lead_from_one_moment_to_the_next(
                     there = [record for record in latest(stored, moment) if matches(asked, record.row)]
                     assert Counter(then.values()) == Counter(record.row.version for record in there)
 
-        run(template, rows, 40, ask)
+        run(stores, rows, 40, ask)
 
     check()
 

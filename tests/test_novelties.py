@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_records import DAY, START, matches, new_database, newest_first, run, some_filters, worlds
+from stores import Stores
+from test_records import DAY, START, matches, newest_first, run, some_filters, worlds
 
 from deployserver.filters import RecordFilter
 from deployserver.models import DeploymentRow
-from deployserver.storage import SQLiteDatabase, novelties
+from deployserver.storage import Database, novelties
 from deployserver.storage.history import StoredDeployment
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_database(tmp_path_factory.mktemp("template") / "template.db")
 
 
 def same(kind: str, row: DeploymentRow) -> tuple[Any, ...]:
@@ -29,7 +24,7 @@ def same(kind: str, row: DeploymentRow) -> tuple[Any, ...]:
     return package if kind == "package" else (*package, row.version.casefold())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=worlds,
     feed_ids=st.frozensets(st.sampled_from([1, 2, 3]), min_size=1),
@@ -38,9 +33,9 @@ def same(kind: str, row: DeploymentRow) -> tuple[Any, ...]:
     indexed=st.integers(0, 40),
 )
 def test_what_is_new_is_what_nothing_before_had(
-    template: Path, rows: list[DeploymentRow], feed_ids: frozenset[int], since: int, length: int, indexed: int
+    stores: Stores, rows: list[DeploymentRow], feed_ids: frozenset[int], since: int, length: int, indexed: int
 ) -> None:
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         until = since + length * DAY // 3
         seen = [record for record in stored if record.row.feed_id in feed_ids and record.row.date < until]
         for kind in ("package", "version", "target"):
@@ -56,31 +51,31 @@ def test_what_is_new_is_what_nothing_before_had(
             assert all(new[same(kind, record.row)] == record.row.date for record in found.first)
             assert found.first == newest_first(found.first)
 
-    run(template, rows, indexed, ask)
+    run(stores, rows, indexed, ask)
 
 
-def test_of_very_many_records_the_newest_are_looked_at(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_records_the_newest_are_looked_at(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(novelties, "LOOKED_AT", 3)
     rows = [
         DeploymentRow(1, "a", "d", f"web{number}", "p", "1", None, "u", None, START + number, START, "r", None)
         for number in range(5)
     ]
 
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         async with database.records() as records:
             found = await records.novelties("target", frozenset({1}), START, START + 10, 2)
         assert found.total == 3
         assert found.first == stored[:2:-1]
 
-    run(template, rows, 40, ask)
+    run(stores, rows, 40, ask)
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=worlds, asked=some_filters)
-def test_the_busiest_are_those_of_the_history(template: Path, rows: list[DeploymentRow], asked: RecordFilter) -> None:
+def test_the_busiest_are_those_of_the_history(stores: Stores, rows: list[DeploymentRow], asked: RecordFilter) -> None:
     fields = {"package": "package_name", "target": "target", "application": "application", "user": "user_name"}
 
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         for kind, field in fields.items():
             names = [getattr(record.row, field) for record in stored if matches(asked, record.row)]
             expected = Counter(name.casefold() for name in names)
@@ -89,4 +84,4 @@ def test_the_busiest_are_those_of_the_history(template: Path, rows: list[Deploym
             assert [count for _, count in found] == [count for _, count in expected.most_common(3)]
             assert all(expected[name.casefold()] == count and name in names for name, count in found)
 
-    run(template, rows, 40, ask)
+    run(stores, rows, 40, ask)

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import itertools
-import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import FEEDS, Stores
 
 from deployserver.filters import RecordFilter, Word
 from deployserver.models import DeploymentRow
-from deployserver.storage import SQLiteDatabase, indexing, sources
+from deployserver.storage import Database, indexing, sources
 from deployserver.storage.history import StoredDeployment
-from deployserver.storage.migrator import migrate
 
 DAY = 86_400_000_000
 START = 1_618_272_000_000_000  # 2021-04-13
-FEEDS = {1: "DefaultNuGet", 2: "npm-internal", 3: "Zürich"}
 
 
-def new_database(path: Path) -> Path:
-    migrate(path)
-    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO feeds (id, name, type, created_at) VALUES (?, ?, 'nuget', 0)", list(FEEDS.items())
-        )
-    return path
-
-
-@contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SQLiteDatabase]:
-    database = SQLiteDatabase(path, 5)
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-async def index(database: SQLiteDatabase, at_once: int) -> None:
-    async with database.connected_transaction() as connection:
+async def index(database: Database, at_once: int) -> None:
+    async with database.indexing_transaction() as connection:
         await indexing.index_next(connection, at_once)
 
 
@@ -156,11 +132,6 @@ some_filters = st.builds(
 worlds = st.lists(some_rows, max_size=40)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_database(tmp_path_factory.mktemp("template") / "template.db")
-
-
 @pytest.fixture(params=[sources.FEW, 3], ids=["few are many", "few are 3"])
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """With a bound of three records the ways that are made for many records are gone with few."""
@@ -168,42 +139,34 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(request.param)
 
 
-_numbers = itertools.count()
-
-
-def run(template: Path, rows: list[DeploymentRow], indexed: int, ask: Any) -> None:
+def run(stores: Stores, rows: list[DeploymentRow], indexed: int, ask: Any) -> None:
     """Store rows, index so many of them, and ask."""
 
-    async def go() -> None:
-        path = template.parent / f"{next(_numbers)}.db"
-        path.write_bytes(template.read_bytes())
-        async with opened(path) as database:
-            # One by one and all at once: names that are new, and names that are known.
-            ids = [id_ for row in rows[:5] for id_ in await database.add_deployments([row])]
-            if rows[5:]:
-                ids += await database.add_deployments(rows[5:])
-            if indexed:
-                await index(database, indexed)
-            stored = [StoredDeployment(id_, row) for id_, row in zip(ids, rows, strict=True)]
-            await ask(database, stored)
-        for left in path.parent.glob(f"{path.name}*"):
-            left.unlink()
+    async def go(database: Database) -> None:
+        # One by one and all at once: names that are new, and names that are known.
+        ids = [id_ for row in rows[:5] for id_ in await database.add_deployments([row])]
+        if rows[5:]:
+            ids += await database.add_deployments(rows[5:])
+        if indexed:
+            await index(database, indexed)
+        stored = [StoredDeployment(id_, row) for id_, row in zip(ids, rows, strict=True)]
+        await ask(database, stored)
 
-    asyncio.run(go())
+    stores.run(go)
 
 
 def positions(limit: int) -> Iterator[int]:
     yield from itertools.repeat(limit, 200)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows=worlds, asked=some_filters, limit=st.integers(1, 7), indexed=st.integers(0, 40), late=worlds)
 def test_paging_through_the_history_is_a_full_scan(
-    template: Path, rows: list[DeploymentRow], asked: RecordFilter, limit: int, indexed: int, late: list[DeploymentRow]
+    stores: Stores, rows: list[DeploymentRow], asked: RecordFilter, limit: int, indexed: int, late: list[DeploymentRow]
 ) -> None:
     """In the order of dates and arrival, while records arrive: none of those that were there is left out or doubled."""
 
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         expected = newest_first([record for record in stored if matches(asked, record.row)])
         async with database.records() as records:
             assert await records.count(asked) == len(expected)
@@ -228,10 +191,10 @@ def test_paging_through_the_history_is_a_full_scan(
         known = {record.id for record in stored}
         assert [record for record in found if record.id in known] == expected
 
-    run(template, rows, indexed, ask)
+    run(stores, rows, indexed, ask)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=worlds,
     asked=some_filters,
@@ -240,11 +203,11 @@ def test_paging_through_the_history_is_a_full_scan(
     as_of=some_moments,
 )
 def test_what_runs_where_is_what_the_history_says(
-    template: Path, rows: list[DeploymentRow], asked: RecordFilter, limit: int, indexed: int, as_of: int | None
+    stores: Stores, rows: list[DeploymentRow], asked: RecordFilter, limit: int, indexed: int, as_of: int | None
 ) -> None:
     """Late records and other spellings included, page by page, now and at any time."""
 
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         expected = {record for record in latest(stored, as_of) if matches(asked, record.row)}
         found: list[StoredDeployment] = []
         after = None
@@ -261,28 +224,28 @@ def test_what_runs_where_is_what_the_history_says(
         async with database.records() as records:
             assert await records.count_current(asked, as_of) == len(expected)
 
-    run(template, rows, indexed, ask)
+    run(stores, rows, indexed, ask)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=worlds, asked=some_filters, indexed=st.integers(0, 40))
 def test_counts_by_day_are_those_of_the_history(
-    template: Path, rows: list[DeploymentRow], asked: RecordFilter, indexed: int
+    stores: Stores, rows: list[DeploymentRow], asked: RecordFilter, indexed: int
 ) -> None:
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         expected = Counter(record.row.date // DAY for record in stored if matches(asked, record.row))
         async with database.records() as records:
             assert await records.counts_by_day(asked) == expected
 
-    run(template, rows, indexed, ask)
+    run(stores, rows, indexed, ask)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=worlds)
-def test_the_neighbours_of_a_record_are_those_of_its_installation(template: Path, rows: list[DeploymentRow]) -> None:
+def test_the_neighbours_of_a_record_are_those_of_its_installation(stores: Stores, rows: list[DeploymentRow]) -> None:
     """However it was spelt, and in whatever order it was recorded."""
 
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         for record in stored:
             same = newest_first([other for other in stored if identity(other.row) == identity(record.row)])
             place = same.index(record)
@@ -292,11 +255,11 @@ def test_the_neighbours_of_a_record_are_those_of_its_installation(template: Path
             assert found.after == (same[place - 1] if place else None)
             assert found.latest == same[0]
 
-    run(template, rows, 0, ask)
+    run(stores, rows, 0, ask)
 
 
 @pytest.mark.parametrize("indexed", [0, 2, 40])
-def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, indexed: int) -> None:
+def test_the_bounds_for_few_records_change_no_answer(few: int, stores: Stores, indexed: int) -> None:
     """Every single filter and every pair, on records enough to go past a bound of three."""
     texts = [None, "@acme"]
     rows = [
@@ -314,7 +277,7 @@ def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, i
     ]  # fmt: skip  # likewise
     filters = [RecordFilter(**one | other) for one, other in itertools.combinations_with_replacement(singles, 2)]
 
-    async def ask(database: SQLiteDatabase, stored: list[StoredDeployment]) -> None:
+    async def ask(database: Database, stored: list[StoredDeployment]) -> None:
         for asked, as_of in itertools.product(filters, (None, START + 6 * DAY)):
             expected = newest_first([record for record in stored if matches(asked, record.row)])
             runs = {record for record in latest(stored, as_of) if matches(asked, record.row)}
@@ -326,4 +289,4 @@ def test_the_bounds_for_few_records_change_no_answer(few: int, template: Path, i
                 assert {item.deployment for item in await records.current(asked, as_of, None, None)} == runs, asked
                 assert await records.counts_by_day(asked) == days, asked
 
-    run(template, rows, indexed, ask)
+    run(stores, rows, indexed, ask)

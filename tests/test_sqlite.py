@@ -17,8 +17,9 @@ from processes import until
 from deployserver.errors import DatabaseError, StoreUnavailable
 from deployserver.models import DeploymentRow
 from deployserver.storage import RowRejected, SQLiteDatabase
-from deployserver.storage.migrator import migrate
-from deployserver.storage.sqlite import ROWS_PER_STATEMENT
+from deployserver.storage.sqlite import connection
+from deployserver.storage.sqlite.connection import ROWS_PER_STATEMENT
+from deployserver.storage.sqlite.migrator import migrate
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file be replaced")
 
@@ -139,9 +140,9 @@ async def test_a_locked_database_is_unavailable_and_then_available(database: SQL
 async def test_what_is_committed_is_synced(database: SQLiteDatabase) -> None:
     """A 200 must survive a power cut: the commit has to wait for the disk."""
     async with database.transaction() as repository:
-        connection = repository._connection
-        assert [tuple(row) for row in await connection.execute_fetchall("PRAGMA synchronous")] == [(2,)]  # FULL
-        assert [tuple(row) for row in await connection.execute_fetchall("PRAGMA journal_mode")] == [("wal",)]
+        connection = repository.connection
+        assert [tuple(row) for row in await connection.rows("PRAGMA synchronous")] == [(2,)]  # FULL
+        assert [tuple(row) for row in await connection.rows("PRAGMA journal_mode")] == [("wal",)]
 
 
 # Transactions and snapshots
@@ -383,9 +384,34 @@ async def test_the_log_of_a_replaced_file_is_not_applied_to_the_new_one(
     await database.add_deployments(rows(1000))
     assert Path(f"{database.path}-wal").stat().st_size > 0
     (tmp_path / "copy.db").replace(database.path)
+    for connected in (database.records, database.watched):  # for the first time, and so to the file that is there now
+        with pytest.raises(StoreUnavailable):
+            async with connected():
+                pytest.fail("it is another file")
     async with database.reopened() as repository:
         assert await repository.count_deployments(1) == 0
     await database.add_deployments(rows(2))
     assert stored(database.path) == [(1, "server 0"), (2, "server 1")]
     with contextlib.closing(sqlite3.connect(database.path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_what_is_kept_in_memory_grows_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large database needs more for its writing to stay as quick; a small one must not cost memory."""
+
+    async def kibibytes() -> int:
+        database = SQLiteDatabase(tmp_path / "test.db", 0.2)
+        await database.open()
+        try:
+            async with database.connected_transaction() as writer:
+                ((size,),) = await writer.rows("PRAGMA cache_size")
+        finally:
+            await database.close()
+        return -int(size)
+
+    new_file(tmp_path / "test.db")
+    assert await kibibytes() == 2048
+    monkeypatch.setattr(connection, "CACHED_PART", 40)
+    assert 2048 < await kibibytes() < 16_384
+    monkeypatch.setattr(connection, "CACHED_PART", 4000)
+    assert await kibibytes() == 16_384

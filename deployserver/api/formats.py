@@ -19,6 +19,7 @@ from deployserver.api import keys
 from deployserver.api.accept import accepted_quality
 from deployserver.api.responses import begin
 from deployserver.errors import DeployServerError, NotAcceptable
+from deployserver.formulas import shielded
 
 _log = logging.getLogger("deployserver.requests")
 
@@ -36,8 +37,6 @@ _CONTENT_TYPES = {
     "ndjson": "application/x-ndjson; charset=utf-8",
     "csv": "text/csv; charset=utf-8; header=present",
 }
-# What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection"); a quote before it makes it text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
@@ -74,9 +73,10 @@ def choose_format(request: web.Request, wanted: str | None) -> str:
 
 def page_response(request: web.Request, format_: str, table: Table[Item], page: Page[Item]) -> web.Response:
     """Answer with one page; ``Link`` says where the next one is, by the URL that the client used."""
-    body = _head(format_, table) + _rows(format_, table, page.items)
     if format_ == "json":
         body = f"[{','.join(map(table.to_json, page.items))}]"
+    else:
+        body = _head(format_, table) + _rows(format_, table, page.items)
     response = web.Response(body=body.encode(), headers={hdrs.CONTENT_TYPE: _CONTENT_TYPES[format_]})
     if page.next is not None:
         response.headers[hdrs.LINK] = f'<{_next_url(request, page.next)}>; rel="next"'
@@ -157,7 +157,7 @@ def _head(format_: str, table: Table[Any]) -> str:
 
 def _rows(format_: str, table: Table[Item], items: Sequence[Item]) -> str:
     if format_ == "csv":
-        return _csv([[_safe(cell) for cell in table.to_cells(item)] for item in items])
+        return _csv([[shielded(cell) for cell in table.to_cells(item)] for item in items])
     return "".join([f"{table.to_json(item)}\n" for item in items])
 
 
@@ -165,10 +165,6 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def to_json(value: Any) -> str:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from deployserver.api import keys
 from deployserver.api.body import read_fields
 from deployserver.api.credentials import find_credential
+from deployserver.api.formats import abort
 from deployserver.api.request_ids import HEADER
 from deployserver.api.responses import (
     SERVER,
@@ -21,7 +22,7 @@ from deployserver.api.responses import (
     unexpected_response,
 )
 from deployserver.api.visitors import SAFE_METHODS, identify_visitor
-from deployserver.errors import DeployServerError, Refused, StoreUnavailable
+from deployserver.errors import DeployServerError, Refused, StoreInDoubt, StoreUnavailable
 
 _log = logging.getLogger("deployserver.requests")
 
@@ -51,7 +52,9 @@ async def request_middleware(request: web.Request, handler: Handler) -> web.Stre
             response = _unexpected(request, request_id)
         else:
             response = error_response(request, error)
-            if not request.content.is_eof():
+            if isinstance(error, StoreInDoubt):
+                abort(request)  # not to be told that it was not stored, as every 503 says
+            elif not request.content.is_eof():
                 # What comes next on the connection is the rest of this body, if the client still sends it, or another
                 # request: only the client knows.
                 response.force_close()

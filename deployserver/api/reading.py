@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import hdrs, web
 
@@ -24,12 +24,14 @@ from deployserver.api.formats import (
     stream_response,
 )
 from deployserver.api.responses import json_response
-from deployserver.comparison import Difference, Side
+from deployserver.comparison import Difference, Pair, Side
 from deployserver.errors import InvalidRequest
 from deployserver.filters import read_pattern
 from deployserver.models import Deployment
 from deployserver.queries import DEFAULT_LIMIT, Query, load_query
 from deployserver.schemas import deployment_json
+
+Found = TypeVar("Found")
 
 _VARY = "Accept, Authorization, Cookie, X-ApiKey"
 
@@ -122,13 +124,16 @@ async def compare(request: web.Request) -> web.StreamResponse:
     question = ask(request, queries.CompareQuery)
     left, right = _sides(question)
 
-    async def differences() -> Sequence[Difference]:
-        return await request.app[keys.COMPARISON].compare(
-            request[keys.CALLER], left, right, question.asked, question.query["difference"]
-        )
+    comparison, caller = request.app[keys.COMPARISON], request[keys.CALLER]
+
+    async def pairs() -> Sequence[Pair]:
+        return await comparison.compare(caller, left, right, question.asked, question.query["difference"])
+
+    async def differences(shown: Sequence[Pair]) -> Sequence[Difference]:
+        return await comparison.differences(caller, shown)
 
     return await _answer_list(
-        request, question, "compare", tables.DIFFERENCES, differences, lambda difference: difference.place, 3
+        request, question, "compare", tables.DIFFERENCES, pairs, differences, lambda pair: pair.place, 3
     )
 
 
@@ -142,8 +147,11 @@ async def read_affected(request: web.Request) -> web.StreamResponse:
             request[keys.CALLER], query["purl"], query["range"], question.asked
         )
 
+    async def themselves(shown: Sequence[Suspect]) -> Sequence[Suspect]:
+        return shown
+
     return await _answer_list(
-        request, question, "affected", tables.SUSPECTS, suspects, lambda suspect: suspect.place, 4
+        request, question, "affected", tables.SUSPECTS, suspects, themselves, lambda suspect: suspect.place, 4
     )
 
 
@@ -179,22 +187,24 @@ async def _answer_list(
     question: Question,
     name: str,
     table: Table[Item],
-    read: Callable[[], Awaitable[Sequence[Item]]],
-    place: Callable[[Item], tuple[str, ...]],
+    read: Callable[[], Awaitable[Sequence[Found]]],
+    complete: Callable[[Sequence[Found]], Awaitable[Sequence[Item]]],
+    place: Callable[[Found], tuple[str, ...]],
     parts: int,
 ) -> web.StreamResponse:
-    """Answer with a list that is short enough to be made at once, in pages all the same.
+    """Answer with a list that is short enough to be found at once, in pages all the same.
 
     The list is in the order of ``place``, which is so many texts and is where the next page goes on, whatever has come
-    before it meanwhile.
+    before it meanwhile. What is on the page is made complete.
     """
     after = decode_cursor(name, question.query["cursor"], (str,) * parts)
 
     async def page() -> Page[Item]:
-        items = [item for item in await read() if after is None or place(item) > after]
-        if question.everything or len(items) <= question.limit:
-            return Page(items)
-        return Page(items[: question.limit], encode_cursor(name, place(items[question.limit - 1])))
+        found = [one for one in await read() if after is None or place(one) > after]
+        if question.everything or len(found) <= question.limit:
+            return Page(await complete(found))
+        shown = found[: question.limit]
+        return Page(await complete(shown), encode_cursor(name, place(shown[-1])))
 
     return await _answer(request, question, table, page, None)
 

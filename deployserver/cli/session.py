@@ -13,7 +13,7 @@ from deployserver.administration import Administration
 from deployserver.clock import now
 from deployserver.config import Configuration
 from deployserver.errors import DatabaseError, StoreUnavailable
-from deployserver.storage import database, database_path, explain, migration_state
+from deployserver.storage import Database, Engine, engine
 
 T = TypeVar("T")
 
@@ -35,33 +35,38 @@ def administer(
     Raises DatabaseError if there is no database yet or it is not migrated: a mistyped path must not make a new one.
     """
     settings = configuration(arguments, environ).settings
-    path = database_path(settings)
-    if not path.exists():
-        raise DatabaseError(
-            f"There is no database at {path}. Is --config right? "
-            "To make one, run deployserver quickstart, serve or migrate."
-        )
-    if pending := migration_state(settings).pending:
-        raise DatabaseError(
-            f"The database {path} lacks the migrations {', '.join(pending)}. "
-            "Run deployserver migrate, or restart the server."
-        )
+    store = ready_database(engine(settings))
 
     async def run() -> T:
-        store = database(settings)
         await store.open()
         try:
-            return await work(Administration(store, f"command line ({_system_user()})", now))
+            return await work(Administration(store, f"command line ({system_user()})", now))
         except StoreUnavailable as error:
-            why = explain(error.__cause__ or error, path)
-            raise DatabaseError(f"The database {path} cannot be used: {why}") from error
+            why = store.explain(error.__cause__ or error)
+            raise DatabaseError(f"The database {store.place} cannot be used: {why}") from error
         finally:
             await store.close()
 
     return asyncio.run(run())
 
 
-def _system_user() -> str:
+def ready_database(chosen: Engine) -> Database:
+    """Return a database that is there and has been migrated, not yet open. Raises DatabaseError for any other."""
+    if not chosen.exists():
+        raise DatabaseError(
+            f"There is no database at {chosen.place}. Is --config right? "
+            "To make one, run deployserver quickstart, serve or migrate."
+        )
+    if pending := chosen.migration_state().pending:
+        raise DatabaseError(
+            f"The database {chosen.place} lacks the migrations {', '.join(pending)}. "
+            "Run deployserver migrate, or restart the server."
+        )
+    return chosen.database()
+
+
+def system_user() -> str:
+    """Return the name of whoever runs the command."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # a container's user id may have no name, a task on Windows neither

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from deployserver.addresses import require_sharing
 from deployserver.cli.output import add_json_option, print_row, print_rows
 from deployserver.cli.session import configuration
-from deployserver.storage import database_path, migration_state
+from deployserver.storage import engine
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -38,14 +39,17 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     from deployserver.server import tls_context
 
     configured = configuration(arguments, environ)
+    require_sharing(configured.settings.server)
     tls_context(configured.settings)
-    state = migration_state(configured.settings)
-    file, path = str(configured.file) if configured.file else None, database_path(configured.settings)
+    chosen = engine(configured.settings)
+    state, exists = chosen.migration_state(), chosen.exists()
+    chosen.require_writable()
+    file = str(configured.file) if configured.file else None
     print_row(
-        {"file": file, "database": str(path), "exists": path.exists(), "pending": list(state.pending)},
+        {"file": file, "database": chosen.place, "exists": exists, "pending": list(state.pending)},
         arguments.json,
-        f"{file or 'No file, only defaults and the environment'}: fine. Database {path}: "
-        + ("is made when the server starts." if not path.exists() else _pending(state.pending)),
+        f"{file or 'No file, only defaults and the environment'}: fine. Database {chosen.place}: "
+        + (_pending(state.pending) if exists else "is made when the server starts."),
     )
 
 

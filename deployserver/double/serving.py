@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from deployserver.double.worlds import Worlds
-from deployserver.server import with_signals
+from deployserver.signals import with_signals
 
 _LOOK_SECONDS = 0.5
 

@@ -14,6 +14,7 @@ from aiohttp import web, web_app
 from deployserver.administration import Administration
 from deployserver.api import keys
 from deployserver.api.formats import abort
+from deployserver.api.shortcut import add_shortcuts
 from deployserver.app import ROUTES, Variant, create_app
 from deployserver.clock import Clock
 from deployserver.double.advice import advice
@@ -198,6 +199,8 @@ class World:
         server, secrets = _Server(app, runner, store, ended), {}
         try:
             await runner.setup()
+            assert runner.server is not None
+            add_shortcuts(runner.server, app)
             if document is not None:
                 async with store.at_once() as at_once:
                     secrets = await load_state(document, at_once, clock)

@@ -81,11 +81,12 @@ async def _differences(
     request: web.Request, question: PageQuestion, sides: _Sides, state: dict[str, list[str]]
 ) -> dict[str, Any]:
     left, right = (side._replace(target=exactly(side.target)) for side in sides)
-    found = await request.app[keys.COMPARISON].compare(request[keys.CALLER], left, right, question.asked)
+    comparison, caller = request.app[keys.COMPARISON], request[keys.CALLER]
+    found = await comparison.compare(caller, left, right, question.asked)
     kind, start, links = question.query["difference"], question.query["start"], links_of(request)
     chosen_ones = [one for one in found if kind in (None, one.kind)]
     chosen_ones.sort(key=lambda one: _ORDER[one.kind])  # stable: by name within a kind
-    shown = chosen_ones[start : start + AT_ONCE]
+    shown = await comparison.differences(caller, chosen_ones[start : start + AT_ONCE])
     counts = Counter(one.kind for one in found)
     return {
         "differences": shown,

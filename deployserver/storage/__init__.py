@@ -5,50 +5,56 @@ from __future__ import annotations
 from pathlib import Path
 
 from deployserver.settings import Settings
-from deployserver.storage import migrator
+from deployserver.storage.database import Database
+from deployserver.storage.engine import Engine
 from deployserver.storage.indexer import Indexer
-from deployserver.storage.memory import MemoryDatabase
-from deployserver.storage.migrator import MigrationState, explain
+from deployserver.storage.migrations import MigrationState
 from deployserver.storage.rows import RowRejected
-from deployserver.storage.sqlite import SQLiteDatabase
+from deployserver.storage.sqlite.database import SQLiteDatabase
+from deployserver.storage.sqlite.engine import SQLiteEngine
+from deployserver.storage.sqlite.memory import MemoryDatabase
 from deployserver.storage.writer import DeploymentWriter
 
 __all__ = [
+    "Database",
     "DeploymentWriter",
+    "Engine",
     "Indexer",
     "MemoryDatabase",
     "MigrationState",
     "RowRejected",
     "SQLiteDatabase",
-    "backup",
     "database",
-    "database_path",
-    "explain",
+    "engine",
+    "engine_at",
     "migrate",
-    "migration_state",
 ]
 
-
-def database_path(settings: Settings) -> Path:
-    """Return the SQLite file that ``[database] url`` names."""
-    return settings.path(Path(settings.database.url.removeprefix("sqlite:///")))
+_SQLITE = "sqlite:///"
 
 
-def database(settings: Settings) -> SQLiteDatabase:
+def engine_at(url: str, settings: Settings) -> Engine:
+    """Return what makes the database at ``url`` ready, with all else as the settings have it.
+
+    Raises ConfigurationError if what it needs is not installed.
+    """
+    if url.startswith(_SQLITE):
+        return SQLiteEngine(settings.path(Path(url.removeprefix(_SQLITE))), settings.database.busy_timeout)
+    from deployserver.storage.postgresql.engine import PostgreSQLEngine
+
+    return PostgreSQLEngine(url, settings.database.busy_timeout)
+
+
+def engine(settings: Settings) -> Engine:
+    """Return what makes the database of the settings ready."""
+    return engine_at(settings.database.url, settings)
+
+
+def database(settings: Settings) -> Database:
     """Return the database of the settings, not yet open."""
-    return SQLiteDatabase(database_path(settings), settings.database.busy_timeout)
+    return engine(settings).database()
 
 
 def migrate(settings: Settings) -> tuple[str, ...]:
-    """Apply pending migrations to the database of the settings and return their names; see ``migrator.migrate``."""
-    return migrator.migrate(database_path(settings), settings.database.busy_timeout)
-
-
-def backup(settings: Settings, to: Path) -> None:
-    """Copy the database of the settings to a new file, while it is in use; see ``migrator.backup``."""
-    migrator.backup(database_path(settings), to, settings.database.busy_timeout)
-
-
-def migration_state(settings: Settings) -> MigrationState:
-    """Tell which migrations the database of the settings has and lacks; see ``migrator.migration_state``."""
-    return migrator.migration_state(database_path(settings))
+    """Apply pending migrations to the database of the settings and return their names. Raises DatabaseError."""
+    return engine(settings).migrate()

@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import aiosqlite
-
-from deployserver.filters import RecordFilter, read_pattern
+from deployserver.filters import RecordFilter, Word, read_pattern
+from deployserver.storage.connection import Connection, Parameters
+from deployserver.storage.texts import has_any, pattern, spellings
 
 INSTALLATION_COLUMNS = {"group": "group_id", "package": "package_id", "target": "target_id"}
 DEPLOYMENT_COLUMNS = {"version": "version_id", "application": "application_id", "user": "user_id"}
 
 LAST_CHARACTER = "\U0010ffff"
+_MOST_PAIRS = 100
 
-
-class Parameters:
-    """The parameters of one statement by their names, so that a condition can stand in it more than once.
-
-    They are not numbered: of ?1 and its like, Python 3.12.0 to 3.12.3 wrongly warn, and whoever tests with the double
-    and takes warnings for errors would be answered 500.
-    """
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def add(self, value: Any) -> str:
-        """Return what stands for ``value`` in the statement."""
-        name = f"p{len(self.values)}"
-        self.values[name] = value
-        return f":{name}"
-
-    def is_in(self, column: str, ids: Collection[int]) -> str:
-        """Return the condition that ``column`` is one of ``ids``."""
-        if len(ids) == 1:
-            return f"{column} = {self.add(next(iter(ids)))}"
-        return f"{column} IN ({self.table(ids)})"
-
-    def table(self, ids: Iterable[int]) -> str:
-        """Return a query that gives ``ids`` as ``value``."""
-        return f"SELECT value FROM json_each({self.add(json.dumps(list(ids)))})"
+MOST_NAMES = 5_000
+"""So many names with a word are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordIds:
-    """A word, and the feeds and names, by kind, that have it."""
+    """A word, and the feeds and names, by kind, that have it.
+
+    ``common`` are the kinds of which so many have it that each name is looked at where it is needed.
+    """
 
     text: str
     feed_ids: frozenset[int]
     ids: Mapping[str, tuple[int, ...]]
+    common: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +48,35 @@ class Conditions:
         return self.feed_ids == frozenset() or not all(self.ids.values())
 
     def of_installation(self, parameters: Parameters) -> list[str]:
-        """Return the conditions on an installation ``i``."""
-        columns = {f"i.{column}": self.ids[kind] for kind, column in INSTALLATION_COLUMNS.items() if kind in self.ids}
-        if self.feed_ids is not None:
-            columns["i.feed_id"] = tuple(self.feed_ids)
-        if not self.ids.keys().isdisjoint(("package", "target")):
-            # A plus keeps from an index: those of feeds and groups lead to far more than a package or target has.
-            columns = {
-                f"+{name}" if name in ("i.feed_id", "i.group_id") else name: ids for name, ids in columns.items()
-            }
-        return [parameters.is_in(name, ids) for name, ids in columns.items()]
+        """Return the conditions on an installation ``i`` that is to be found: of the best an index is asked."""
+        asked = [column for kind, column in INSTALLATION_COLUMNS.items() if kind in self.ids]
+        # Packages and targets lead to few, feeds to very many; two long lists have more pairs than either has items.
+        by = [column for column in asked if column in ("package_id", "target_id")]
+        if len(by) > 1 and len(self.ids["package"]) * len(self.ids["target"]) > _MOST_PAIRS:
+            by = ["package_id" if len(self.ids["package"]) <= len(self.ids["target"]) else "target_id"]
+        by = by or asked[:1] or ["feed_id"]
+        return [
+            parameters.is_in(f"i.{column}", ids) if column in by else parameters.is_among(f"i.{column}", ids)
+            for column, ids in self._of_installation()
+        ]
+
+    def of_installation_at_hand(self, parameters: Parameters) -> list[str]:
+        """Return the conditions on an installation ``i`` that has been found by other means."""
+        return [parameters.is_among(f"i.{column}", ids) for column, ids in self._of_installation()]
+
+    def _of_installation(self) -> list[tuple[str, tuple[int, ...]]]:
+        found = [(column, self.ids[kind]) for kind, column in INSTALLATION_COLUMNS.items() if kind in self.ids]
+        return found if self.feed_ids is None else [*found, ("feed_id", tuple(self.feed_ids))]
 
     def of_deployment(self, parameters: Parameters) -> list[str]:
         """Return the conditions on a deployment ``d`` of an installation ``i``, those on ``i`` alone left out."""
         found = [
-            parameters.is_in(f"d.{column}", self.ids[kind])
+            parameters.is_among(f"d.{column}", self.ids[kind])
             for kind, column in DEPLOYMENT_COLUMNS.items()
             if kind in self.ids
         ]
         found += self.of_time(parameters, "d.date")
-        found += [_has_word(parameters, word) for word in self.words]
+        found += [has_word(parameters, word) for word in self.words]
         return found
 
     def of_time(self, parameters: Parameters, date: str) -> list[str]:
@@ -110,9 +98,14 @@ class Conditions:
         """Whether they ask for the uses of one kind of names, and for nothing else but feeds and dates."""
         return not self.words and len(self.ids) == 1 and self.ids.keys() <= DEPLOYMENT_COLUMNS.keys()
 
+    @property
+    def only_feeds(self) -> bool:
+        """Whether they ask for feeds and dates, and for nothing else."""
+        return not self.words and not self.ids
+
     def all(self, parameters: Parameters) -> list[str]:
         """Return all conditions on a deployment ``d`` and its installation ``i``."""
-        return [*self.of_installation(parameters), *self.of_deployment(parameters)]
+        return [*self.of_installation_at_hand(parameters), *self.of_deployment(parameters)]
 
 
 def where(conditions: Iterable[str]) -> str:
@@ -121,7 +114,7 @@ def where(conditions: Iterable[str]) -> str:
     return f"WHERE {joined}" if joined else ""
 
 
-async def resolve(connection: aiosqlite.Connection, asked: RecordFilter) -> Conditions:
+async def resolve(connection: Connection, asked: RecordFilter) -> Conditions:
     """Look up the names that a filter asks for."""
     patterns = {
         "group": asked.groups,
@@ -136,45 +129,68 @@ async def resolve(connection: aiosqlite.Connection, asked: RecordFilter) -> Cond
         for kind, wanted in patterns.items()
         if wanted and "*" not in wanted
     }
-    words = tuple([WordIds(word.text, word.feed_ids, await _with_word(connection, word.text)) for word in asked.words])
+    words = tuple([await _with_word(connection, word) for word in asked.words])
     return Conditions(asked.feed_ids, ids, asked.since, asked.until, words)
 
 
-async def _ids_of(connection: aiosqlite.Connection, kind: str, patterns: Iterable[str]) -> tuple[int, ...]:
+async def _ids_of(connection: Connection, kind: str, patterns: Iterable[str]) -> tuple[int, ...]:
     found: set[int] = set()
     for key, is_prefix in map(read_pattern, patterns):
+        parameters = connection.parameters()
+        condition = f"name_key = {parameters.add(key)}"
         if is_prefix:
-            condition, keys = "name_key >= ? AND name_key < ?", [key, key + LAST_CHARACTER]
-        else:
-            condition, keys = "name_key = ?", [key]
-        rows = await connection.execute_fetchall(f"SELECT id FROM names WHERE kind = ? AND {condition}", (kind, *keys))
+            condition = f"name_key >= {parameters.add(key)} AND name_key < {parameters.add(key + LAST_CHARACTER)}"
+        rows = await connection.rows(
+            f"SELECT id FROM names WHERE kind = {parameters.add(kind)} AND {condition}", parameters
+        )
         found.update(id_ for (id_,) in rows)
     return tuple(sorted(found))
 
 
-async def _with_word(connection: aiosqlite.Connection, word: str) -> dict[str, tuple[int, ...]]:
+async def _with_word(connection: Connection, word: Word) -> WordIds:
+    """Look up the names that have a word; of the kinds of which very many have it, none is listed."""
     found: dict[str, list[int]] = {kind: [] for kind in (*INSTALLATION_COLUMNS, *DEPLOYMENT_COLUMNS)}
-    for kind, id_ in await connection.execute_fetchall(
-        "SELECT kind, id FROM names WHERE kind <> 'recorder' AND instr(name_key, ?)", (word.casefold(),)
+    common: set[str] = set()
+    key = word.text.casefold()
+    parameters = connection.parameters()
+    names = await connection.texts.names_with(parameters, key)
+    for kind, id_ in await connection.rows(
+        f"SELECT n.kind, n.id FROM {names} WHERE n.kind <> 'recorder' "
+        f"AND instr(n.name_key, {parameters.add(key)}) > 0 LIMIT {MOST_NAMES + 1}",
+        parameters,
     ):
         found[kind].append(id_)
-    return {kind: tuple(ids) for kind, ids in found.items() if ids}
+    if sum(map(len, found.values())) > MOST_NAMES:
+        common = {kind for kind, ids in found.items() if len(ids) > MOST_NAMES // len(found)}
+        for kind in found:
+            found[kind] = [] if kind in common else await _of_kind(connection, kind, key)
+    return WordIds(
+        word.text, word.feed_ids, {kind: tuple(ids) for kind, ids in found.items() if ids}, frozenset(common)
+    )
 
 
-def _has_word(parameters: Parameters, word: WordIds) -> str:
+async def _of_kind(connection: Connection, kind: str, key: str) -> list[int]:
+    parameters = connection.parameters()
+    rows = await connection.rows(
+        f"SELECT id FROM names WHERE kind = {parameters.add(kind)} AND instr(name_key, {parameters.add(key)}) > 0",
+        parameters,
+    )
+    return [id_ for (id_,) in rows]
+
+
+def has_word(parameters: Parameters, word: WordIds) -> str:
+    """Return the condition that a deployment ``d`` of an installation ``i`` has a word."""
     columns = {kind: f"i.{column}" for kind, column in INSTALLATION_COLUMNS.items()}
     columns |= {kind: f"d.{column}" for kind, column in DEPLOYMENT_COLUMNS.items()}
-    found = [parameters.is_in(columns[kind], ids) for kind, ids in word.ids.items()]
+    found = [parameters.is_among(columns[kind], ids) for kind, ids in word.ids.items()]
+    if word.common:
+        key = parameters.add(word.text.casefold())
+        found += [
+            f"instr((SELECT n.name_key FROM names AS n WHERE n.id = {columns[kind]}), {key}) > 0"
+            for kind in sorted(word.common)
+        ]
     if word.feed_ids:
-        found.append(parameters.is_in("i.feed_id", word.feed_ids))
-    # SQLite compares ASCII in any letter case; for the rest the usual ways to write the word are tried.
-    for spelling in dict.fromkeys((word.text, word.text.lower(), word.text.upper(), word.text.capitalize())):
-        pattern = parameters.add(f"%{_escaped(spelling)}%")
-        found += [rf"d.{column} LIKE {pattern} ESCAPE '\'" for column in ("description", "url")]
-        if word.text.isascii():
-            break
-    return f"({' OR '.join(found)})"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        found.append(parameters.is_among("i.feed_id", word.feed_ids))
+    # ASCII is compared in any letter case; for the rest the usual ways to write the word are tried.
+    patterns = [parameters.add(pattern(spelling)) for spelling in spellings(word.text)]
+    return f"({' OR '.join([*found, *has_any('d.description', patterns), *has_any('d.url', patterns)])})"

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import aiosqlite
-
 from deployserver.models import DeploymentRow
-from deployserver.storage.conditions import Conditions, Parameters, where
-from deployserver.storage.sources import Source, find_source
+from deployserver.storage.conditions import Conditions, where
+from deployserver.storage.connection import Connection, Parameters
+from deployserver.storage.indexing import DAY
+from deployserver.storage.sources import Source, are_soon_found, days_with, find_source, wide_source
+from deployserver.storage.ways import (
+    BACK,
+    INSTALLATION,
+    Position,
+    Way,
+    among_few,
+    by_date,
+    by_key,
+    is_looked_at,
+    of_source,
+)
 
 RECORD = """
 SELECT
@@ -25,23 +37,10 @@ CROSS JOIN names AS g ON g.id = i.group_id
 CROSS JOIN names AS u ON u.id = d.user_id
 CROSS JOIN names AS r ON r.id = d.recorded_by_id
 """
-INSTALLATION = "CROSS JOIN installations AS i ON i.id = d.installation_id"
-_UNINDEXED = "d.id > (SELECT deployment_id FROM indexed)"
+_LAST_DAY = 2**31 - 1
 
-
-class Way(NamedTuple):
-    """A way through the history: SQL's word for the order on it, and how what follows compares with what has been."""
-
-    direction: str
-    follows: str
-
-    def order(self, date: str = "d.date", id_: str = "d.id") -> str:
-        """Return the ORDER BY clause."""
-        return f"ORDER BY {date} {self.direction}, {id_} {self.direction}"
-
-
-BACK = Way("DESC", "<")
-FORTH = Way("ASC", ">")
+_NEAR = 50_000
+"""So many records are gone through for those with a word before all that may have it are looked for."""
 
 
 class StoredDeployment(NamedTuple):
@@ -51,27 +50,23 @@ class StoredDeployment(NamedTuple):
     row: DeploymentRow
 
 
-Position = tuple[int, int]
-"""A place in the history: the date and the id of the record that was the last on the way there."""
-
-
 async def following(
-    connection: aiosqlite.Connection, conditions: Conditions, position: Position | None, limit: int, way: Way = BACK
+    connection: Connection, conditions: Conditions, position: Position | None, limit: int, way: Way = BACK
 ) -> list[StoredDeployment]:
     """Return the first records on the way, by date and then by arrival, that come after ``position``."""
     if conditions.unsatisfiable:
         return []
-    parameters = Parameters()
+    parameters = connection.parameters()
     found = await first_of(connection, parameters, conditions, position, limit, way)
-    rows = await connection.execute_fetchall(
-        f"{RECORD} FROM {found} {NAMES} {way.order()} LIMIT {limit}",
-        parameters.values,
+    rows = await connection.rows(
+        f"{RECORD} FROM {found} {NAMES} {way.sorted()} LIMIT {limit}",
+        parameters,
     )
     return deployments(rows)
 
 
 async def first_of(
-    connection: aiosqlite.Connection,
+    connection: Connection,
     parameters: Parameters,
     conditions: Conditions,
     position: Position | None,
@@ -80,167 +75,117 @@ async def first_of(
 ) -> str:
     """Return deployments ``d`` with their installations ``i``, in no order, that have the first ones on the way."""
     source = await find_source(connection, conditions)
+    if source is None and (conditions.ids or conditions.words):
+        near = await _near(connection, conditions, position, limit, way)
+        if near is not None:
+            return _with_ids(f"SELECT k.value AS id FROM ({parameters.table(near)}) AS k")
+        source = await wide_source(connection, conditions)
+    elif conditions.only_feeds and conditions.feed_ids is not None:
+        if await _is_busy(connection, conditions, source, position, limit, way):
+            source = None
+        elif source is None:
+            source = await wide_source(connection, conditions)
     if source is None:
-        ids = _by_date(parameters, conditions, position, limit, way)
-    elif source.few:
+        ids = by_date(parameters, conditions, position, limit, way)
+    elif is_looked_at(source, conditions):
         ids = among_few(parameters, source, conditions, position, limit, way)
     else:
-        ids = _by_key(parameters, source, conditions, position, limit, way)
+        ids = by_key(parameters, source, conditions, position, limit, way)
+    return _with_ids(ids)
+
+
+def _with_ids(ids: str) -> str:
     return f"({ids}) AS found CROSS JOIN deployments AS d ON d.id = found.id {INSTALLATION}"
 
 
-async def after_id(
-    connection: aiosqlite.Connection, conditions: Conditions, after: int, limit: int
-) -> list[StoredDeployment]:
+async def _is_busy(
+    connection: Connection,
+    conditions: Conditions,
+    source: Source | None,
+    position: Position | None,
+    limit: int,
+    way: Way,
+) -> bool:
+    """Tell whether the records of feeds with many installations are found sooner by their dates than by those."""
+    if conditions.feed_ids is None or (source is not None and len(source.keys) <= limit):
+        return False
+    day = _first_day(conditions, position, way)
+    return await are_soon_found(connection, conditions.feed_ids, day, limit, back=way is BACK)
+
+
+async def _near(
+    connection: Connection, conditions: Conditions, position: Position | None, limit: int, way: Way
+) -> list[int] | None:
+    """Go through time, but not far, and return the ids of the first records; None if these are not enough."""
+    day = await days_with(connection, _NEAR, _first_day(conditions, position, way), back=way is BACK)
+    near = conditions
+    if day is not None and way is BACK:
+        near = replace(near, since=max(day * DAY, day * DAY if near.since is None else near.since))
+    elif day is not None:
+        end = (day + 1) * DAY - 1
+        near = replace(near, until=min(end, end if near.until is None else near.until))
+    parameters = connection.parameters()
+    rows = await connection.rows(by_date(parameters, near, position, limit, way), parameters)
+    return None if day is not None and len(rows) < limit else [id_ for (id_,) in rows]
+
+
+def _first_day(conditions: Conditions, position: Position | None, way: Way) -> int:
+    """Return the day on which going through time begins."""
+    dates = [conditions.until if way is BACK else conditions.since, position and position[0]]
+    days = [date // DAY for date in dates if date is not None]
+    return min(days, default=_LAST_DAY) if way is BACK else max(days, default=-_LAST_DAY)
+
+
+async def after_id(connection: Connection, conditions: Conditions, after: int, limit: int) -> list[StoredDeployment]:
     """Return the first records that were stored after the one with the id ``after``."""
     if conditions.unsatisfiable:
         return []
-    parameters = Parameters()
+    parameters = connection.parameters()
     wanted = [f"d.id > {parameters.add(after)}", *conditions.all(parameters)]
-    rows = await connection.execute_fetchall(
+    rows = await connection.rows(
         f"{RECORD} FROM deployments AS d {INSTALLATION} {NAMES} {where(wanted)} ORDER BY d.id LIMIT {limit}",
-        parameters.values,
+        parameters,
     )
     return deployments(rows)
 
 
-async def by_id(connection: aiosqlite.Connection, id_: int) -> StoredDeployment | None:
+async def by_id(connection: Connection, id_: int) -> StoredDeployment | None:
     """Return the record with this id."""
-    rows = await connection.execute_fetchall(
-        f"{RECORD} FROM deployments AS d {INSTALLATION} {NAMES} WHERE d.id = ?",
-        (id_,),
+    parameters = connection.parameters()
+    rows = await connection.rows(
+        f"{RECORD} FROM deployments AS d {INSTALLATION} {NAMES} WHERE d.id = {parameters.add(id_)}", parameters
     )
     return next(iter(deployments(rows)), None)
 
 
-async def count(connection: aiosqlite.Connection, conditions: Conditions) -> int:
+async def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDeployment]:
+    """Return the records with these ids, those that there are."""
+    parameters = connection.parameters()
+    rows = await connection.rows(
+        f"{RECORD} FROM ({parameters.table(ids)}) AS k CROSS JOIN deployments AS d ON d.id = k.value "
+        f"{INSTALLATION} {NAMES}",
+        parameters,
+    )
+    return {record.id: record for record in deployments(rows)}
+
+
+async def count(connection: Connection, conditions: Conditions) -> int:
     """Return how many records meet the conditions."""
     if conditions.unsatisfiable:
         return 0
     source = await find_source(connection, conditions)
-    parameters = Parameters()
+    parameters = connection.parameters()
     wanted = conditions.all(parameters)
     if source is not None:
-        statement = f"SELECT count(*) FROM ({of_source(parameters, source, conditions)})"
+        statement = f"SELECT count(*) FROM ({of_source(parameters, source, conditions)}) AS f"
     elif wanted:
         statement = f"SELECT count(*) FROM deployments AS d {INSTALLATION} {where(wanted)}"
     else:
         statement = "SELECT count(*) FROM deployments"
-    ((number,),) = await connection.execute_fetchall(statement, parameters.values)
+    ((number,),) = await connection.rows(statement, parameters)
     return int(number)
 
 
 def deployments(rows: Any) -> list[StoredDeployment]:
     """Return what ``RECORD`` has selected."""
     return [StoredDeployment(row[0], DeploymentRow._make(row[1:])) for row in rows]
-
-
-def _after(parameters: Parameters, position: Position | None, way: Way, date: str, id_: str) -> list[str]:
-    if position is None:
-        return []
-    moment, number = parameters.add(position[0]), parameters.add(position[1])
-    # The first says to an index where to begin.
-    return [f"{date} {way.follows}= {moment}", f"({date}, {id_}) {way.follows} ({moment}, {number})"]
-
-
-def _by_date(parameters: Parameters, conditions: Conditions, position: Position | None, limit: int, way: Way) -> str:
-    """Go through time until enough are found."""
-    wanted = [*_after(parameters, position, way, "d.date", "d.id"), *conditions.all(parameters)]
-    installation = INSTALLATION if conditions.feed_ids is not None or conditions.ids or conditions.words else ""
-    return (
-        f"SELECT * FROM (SELECT d.id AS id FROM deployments AS d INDEXED BY deployments_by_date {installation} "
-        f"{where(wanted)} {way.order()} LIMIT {limit})"
-    )
-
-
-def among_few(
-    parameters: Parameters,
-    source: Source,
-    conditions: Conditions,
-    position: Position | None,
-    limit: int | None,
-    way: Way = BACK,
-) -> str:
-    """Look at all records of the source, and at those that are not indexed."""
-    wanted = [*_after(parameters, position, way, "d.date", "d.id"), *conditions.all(parameters)]
-    order = f"{way.order()} LIMIT {limit}" if limit is not None else ""
-    keys = parameters.table(source.keys)
-    if not source.table:
-        records = f"({keys}) AS k CROSS JOIN deployments AS d ON d.id = k.value"
-    elif source.table == "deployments":
-        records = f"({keys}) AS k CROSS JOIN deployments AS d ON d.installation_id = k.value"
-    else:
-        records = (
-            f"({keys}) AS k CROSS JOIN {source.table} AS e ON e.{source.key} = k.value "
-            f"CROSS JOIN deployments AS d ON d.id = e.{source.id}"
-        )
-    indexed = f"SELECT * FROM (SELECT d.id AS id FROM {records} {INSTALLATION} {where(wanted)} {order})"
-    return f"{indexed} UNION ALL {_unindexed(wanted, order)}" if source.table == "name_uses" else indexed
-
-
-def of_source(parameters: Parameters, source: Source, conditions: Conditions) -> str:
-    """Return a query for ids and dates of all records of the source that meet the conditions."""
-    wanted = conditions.all(parameters)
-    if source.table == "deployments" and not conditions.of_records:
-        # Its keys are just the installations that are asked for, and the index has the dates.
-        wanted = conditions.of_time(parameters, "d.date")
-        return (
-            f"SELECT d.id, d.date FROM ({parameters.table(source.keys)}) AS k "
-            f"CROSS JOIN deployments AS d ON d.installation_id = k.value {where(wanted)}"
-        )
-    if source.table == "name_uses" and conditions.only_uses:
-        indexed = conditions.of_time(parameters, "e.date")
-        if conditions.feed_ids is not None:
-            indexed.append(parameters.is_in("e.feed_id", conditions.feed_ids))
-        else:
-            indexed.append("e.feed_id IN (SELECT id FROM feeds)")  # the uses of a feed that was removed stay
-        return (
-            f"SELECT e.deployment_id AS id, e.date FROM ({parameters.table(source.keys)}) AS k "
-            f"CROSS JOIN name_uses AS e ON e.name_id = k.value {where(indexed)} UNION ALL "
-            f"SELECT d.id, d.date FROM deployments AS d NOT INDEXED {INSTALLATION} "
-            f"{where([_UNINDEXED, *wanted])}"
-        )
-    ids = among_few(parameters, source, conditions, None, None)
-    return f"SELECT d.id, d.date FROM ({ids}) AS f CROSS JOIN deployments AS d ON d.id = f.id"
-
-
-def _by_key(
-    parameters: Parameters, source: Source, conditions: Conditions, position: Position | None, limit: int, way: Way
-) -> str:
-    """Go through the keys of the source for the first record of each; only those with the first ones of all matter."""
-    wanted = conditions.all(parameters)
-    first_of_key = " AND ".join(
-        [
-            f"e.{source.key} = {{key}}",
-            *_after(parameters, position, way, "e.date", f"e.{source.id}"),
-            *([f"e.date <= {parameters.add(conditions.until)}"] if conditions.until is not None else []),
-            *([f"e.date >= {parameters.add(conditions.since)}"] if conditions.since is not None else []),
-            *wanted,
-        ]
-    )
-    # Where the records are the source themselves, this is a look-up of the row at hand.
-    records = (
-        f"{source.table} AS e CROSS JOIN deployments AS d ON d.id = e.{source.id} {INSTALLATION} "
-        f"WHERE {first_of_key} {way.order('e.date', f'e.{source.id}')}"
-    )
-    keys = parameters.table(source.keys)
-    ids = (
-        f"WITH heads AS MATERIALIZED (SELECT k.value AS key, (SELECT e.{source.id} FROM "
-        f"{records.format(key='k.value')} LIMIT 1) AS head FROM ({keys}) AS k), "
-        f"top AS MATERIALIZED (SELECT heads.key FROM heads CROSS JOIN deployments AS d ON d.id = heads.head "
-        f"{way.order()} LIMIT {limit}) "
-        f"SELECT d.id AS id FROM top CROSS JOIN deployments AS d ON d.id IN (SELECT e.{source.id} FROM "
-        f"{records.format(key='top.key')} LIMIT {limit})"
-    )
-    if source.table == "deployments":
-        return ids
-    order = f"{way.order()} LIMIT {limit}"
-    outside = [*_after(parameters, position, way, "d.date", "d.id"), *wanted]
-    return f"SELECT * FROM ({ids}) UNION ALL {_unindexed(outside, order)}"
-
-
-def _unindexed(wanted: Sequence[str], order: str) -> str:
-    conditions = [_UNINDEXED, *wanted]
-    # By their ids, and not by the index that has the right order: they are few, and at its end or anywhere in it.
-    records = f"deployments AS d NOT INDEXED {INSTALLATION}"
-    return f"SELECT * FROM (SELECT d.id AS id FROM {records} {where(conditions)} {order})"

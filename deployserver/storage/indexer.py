@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from deployserver.errors import StoreUnavailable
+from deployserver.storage.database import Database
 from deployserver.storage.indexing import index_next
-from deployserver.storage.sqlite import SQLiteDatabase
 
 _log = logging.getLogger(__name__)
 
@@ -25,16 +25,24 @@ TURN_SECONDS = 0.5
 PAUSE_SECONDS = 0.12
 """After so long a turn there is so long a pause: who waits for SQLite's lock in another process tries every 0.1 s."""
 
+DEPUTY_SECONDS = 10.0
+"""How often a deputy looks whether records are indexed."""
+
 FAR_BEHIND = 200_000
 """How many records may be left to readers while deployments keep coming."""
 
 
 class Indexer:
-    """A task that indexes what has been recorded; ``busy`` tells whether deployments wait to be written."""
+    """A task that indexes what has been recorded; ``busy`` tells whether deployments wait to be written.
 
-    def __init__(self, database: SQLiteDatabase, busy: Callable[[], bool]) -> None:
+    A ``deputy`` leaves that to another process for as long as it sees that it is done.
+    """
+
+    def __init__(self, database: Database, busy: Callable[[], bool], *, deputy: bool = False) -> None:
         self._database = database
         self._busy = busy
+        self._deputy = deputy
+        self._seen_behind = 0
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Indexer:
@@ -51,12 +59,13 @@ class Indexer:
         able = True
         behind = True
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(DEPUTY_SECONDS if self._deputy else EVERY_SECONDS)
             behind = behind or self._database.has_grown()
             if not behind:
                 continue
             try:
-                behind = not await self._catch_up()
+                if not self._deputy or await self._is_missed():
+                    behind = not await self._catch_up()
             except StoreUnavailable as error:
                 if able:
                     _log.warning("records cannot be indexed now: %s", error.__cause__)
@@ -65,6 +74,13 @@ class Indexer:
                 _log.exception("indexing records failed")
             else:
                 able = True
+
+    async def _is_missed(self) -> bool:
+        """Tell whether as many records as before, or more, wait to be indexed."""
+        async with self._database.snapshot() as repository:
+            behind = await repository.unindexed()
+        before, self._seen_behind = self._seen_behind, behind
+        return 0 < before <= behind
 
     async def _catch_up(self) -> bool:
         """Index what there is, and tell whether that was all."""
@@ -75,8 +91,9 @@ class Indexer:
                 behind = await repository.unindexed()
             if not behind or (self._busy() and behind < FAR_BEHIND):
                 return not behind
-            async with self._database.connected_transaction() as connection:
-                await index_next(connection, AT_ONCE)
+            async with self._database.indexing_transaction() as connection:
+                if not await index_next(connection, AT_ONCE):
+                    return False  # another server is at it
             if loop.time() - began > TURN_SECONDS:
                 await asyncio.sleep(PAUSE_SECONDS)
                 began = loop.time()

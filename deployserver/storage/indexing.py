@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import aiosqlite
+from deployserver.storage.connection import Connection
 
 DAY = 86_400_000_000
 DAY_OF_DATE = f"((date - ((date % {DAY}) + {DAY}) % {DAY}) / {DAY})"
@@ -26,34 +26,40 @@ _STEPS = (
     f"""
     INSERT INTO daily_counts (feed_id, day, count)
     SELECT i.feed_id, {DAY_OF_DATE}, count(*) {_NEXT} GROUP BY 1, 2
-    ON CONFLICT DO UPDATE SET count = daily_counts.count + excluded.count
+    ON CONFLICT (day, feed_id) DO UPDATE SET count = daily_counts.count + excluded.count
     """,
     f"""
-    INSERT INTO application_counts (application_id, day, feed_id, count)
+    INSERT INTO name_counts (name_id, day, feed_id, count)
     SELECT d.application_id, {DAY_OF_DATE}, i.feed_id, count(*) {_NEXT} GROUP BY 1, 2, 3
-    ON CONFLICT DO UPDATE SET count = application_counts.count + excluded.count
+    UNION ALL SELECT d.user_id, {DAY_OF_DATE}, i.feed_id, count(*) {_NEXT} GROUP BY 1, 2, 3
+    UNION ALL SELECT i.package_id, {DAY_OF_DATE}, i.feed_id, count(*) {_NEXT} GROUP BY 1, 2, 3
+    UNION ALL SELECT i.target_id, {DAY_OF_DATE}, i.feed_id, count(*) {_NEXT} GROUP BY 1, 2, 3
+    UNION ALL SELECT i.group_id, {DAY_OF_DATE}, i.feed_id, count(*) {_NEXT} GROUP BY 1, 2, 3
+    ORDER BY 1, 2, 3
+    ON CONFLICT (name_id, day, feed_id) DO UPDATE SET count = name_counts.count + excluded.count
     """,
-    # What is appended lets the last characters of a text begin a trigram, as all others do.
-    f"""
-    INSERT INTO deployment_texts (rowid, text)
-    SELECT d.id, d.description || char(10) || coalesce(d.url, '') || char(10, 10) {_NEXT}
-    """,
-    "UPDATE indexed SET deployment_id = :last",
 )
 
 
-async def index_next(connection: aiosqlite.Connection, at_once: int) -> bool:
-    """Index the next ``at_once`` records, within a transaction of the writer; False if there are none."""
-    ((after,),) = await connection.execute_fetchall("SELECT deployment_id FROM indexed")
+async def index_next(connection: Connection, at_once: int) -> bool:
+    """Index the next ``at_once`` records, within a transaction of the indexer.
+
+    False if there are none, or if another server is just at it.
+    """
+    after = await connection.queries.take_index(connection.driver)
+    if after is None:
+        return False
     # So many records, and not so many ids: feeds that were removed leave gaps, which may be wide. And fewer if their
     # texts are long: indexing those is what takes time.
-    ((last,),) = await connection.execute_fetchall(
+    ((last,),) = await connection.rows(
         "SELECT max(id) FROM (SELECT id, sum(length(description)) OVER (ORDER BY id) - length(description) AS before "
-        "FROM (SELECT id, description FROM deployments WHERE id > ? ORDER BY id LIMIT ?)) WHERE before < ?",
-        (after, at_once, CHARACTERS_AT_ONCE),
+        "FROM (SELECT id, description FROM deployments WHERE id > :after ORDER BY id LIMIT :limit) AS d) AS t "
+        "WHERE before < :characters",
+        {"after": after, "limit": at_once, "characters": CHARACTERS_AT_ONCE},
     )
     if last is None:
         return False
-    for step in _STEPS:
-        await connection.execute_fetchall(step, {"after": after, "last": last})
+    for step in (*_STEPS, *connection.texts.index_steps):
+        await connection.rows(step, {"after": after, "last": last})
+    await connection.rows("UPDATE indexed SET deployment_id = :last", {"last": last})
     return True

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import aiosqlite
-
-from deployserver.storage.conditions import Conditions, Parameters, where
-from deployserver.storage.spread import PackageKey, looked_at, with_installations
+from deployserver.storage.conditions import Conditions, where
+from deployserver.storage.connection import Connection
+from deployserver.storage.spread import PackageKey, with_installations
 
 _RUNS = "i.same_as IS NULL AND i.latest_id IS NOT NULL"
 
@@ -39,7 +37,7 @@ class MatrixCell(NamedTuple):
 
 
 async def packages(
-    connection: aiosqlite.Connection,
+    connection: Connection,
     conditions: Conditions,
     start: PackageKey | None,
     limit: int,
@@ -50,14 +48,17 @@ async def packages(
     if conditions.unsatisfiable:
         return []
     names = await _package_names(connection, conditions, start, limit, backwards=backwards)
-    parameters = Parameters()
-    rows = await connection.execute_fetchall(
-        "SELECT p.name_key, i.feed_id, g.name_key, g.name, p.name, min(i.id) "
-        f"FROM json_each({parameters.add(json.dumps(names))}) AS k "
+    parameters = connection.parameters()
+    rows = await connection.rows(
+        "SELECT f.package_key, f.feed_id, f.group_key, g.name, p.name FROM ("
+        "SELECT p.name_key AS package_key, i.feed_id AS feed_id, g.name_key AS group_key, min(i.id) AS id "
+        f"FROM ({parameters.texts(names)}) AS k "
         "CROSS JOIN names AS p ON p.kind = 'package' AND p.name_key = k.value "
         "CROSS JOIN installations AS i ON i.package_id = p.id CROSS JOIN names AS g ON g.id = i.group_id "
-        f"{where([_RUNS, *looked_at(conditions, parameters)])} GROUP BY 1, 2, 3",
-        parameters.values,
+        f"{where([_RUNS, *conditions.of_installation_at_hand(parameters)])} GROUP BY 1, 2, 3) AS f "
+        "CROSS JOIN installations AS i ON i.id = f.id CROSS JOIN names AS g ON g.id = i.group_id "
+        "CROSS JOIN names AS p ON p.id = i.package_id",
+        parameters,
     )
     found = sorted((MatrixPackage(PackageKey(*row[:3]), *row[3:5]) for row in rows), reverse=backwards)
     if start is not None:
@@ -66,30 +67,34 @@ async def packages(
 
 
 async def _package_names(
-    connection: aiosqlite.Connection, conditions: Conditions, start: PackageKey | None, limit: int, *, backwards: bool
+    connection: Connection, conditions: Conditions, start: PackageKey | None, limit: int, *, backwards: bool
 ) -> list[str]:
     """Return as many names as are needed; one of them may have several packages, and that of ``start`` none left."""
-    parameters = Parameters()
+    parameters = connection.parameters()
+    records = "names AS p"
     wanted = ["p.kind = 'package'"]
     if start is not None:
         wanted.append(f"p.name_key {'<=' if backwards else '>='} {parameters.add(start.package)}")
     if "target" in conditions.ids:
         # Few targets lead to the packages sooner than each package to its targets.
         of_targets = [_RUNS, *conditions.of_installation(parameters)]
-        wanted.append(f"p.id IN (SELECT i.package_id FROM installations AS i {where(of_targets)})")
+        records = (
+            f"(SELECT DISTINCT +i.package_id AS id FROM installations AS i {where(of_targets)}) AS k "
+            "CROSS JOIN names AS p ON p.id = k.id"
+        )
     else:
-        of_package = ["i.package_id = p.id", _RUNS, *looked_at(conditions, parameters)]
-        wanted.append(f"EXISTS (SELECT 1 FROM installations AS i {where(of_package)})")
-    rows = await connection.execute_fetchall(
-        f"SELECT DISTINCT p.name_key FROM names AS p {where(wanted)} "
+        of_package = ["i.package_id = p.id", _RUNS, *conditions.of_installation_at_hand(parameters)]
+        wanted.append(f"EXISTS (SELECT 1 FROM installations AS i {where(of_package)} LIMIT 1 OFFSET 0)")
+    rows = await connection.rows(
+        f"SELECT DISTINCT p.name_key FROM {records} {where(wanted)} "
         f"ORDER BY p.name_key {'DESC' if backwards else 'ASC'} LIMIT {limit + 1}",
-        parameters.values,
+        parameters,
     )
     return [name for (name,) in rows]
 
 
 async def targets(
-    connection: aiosqlite.Connection,
+    connection: Connection,
     packages: Sequence[PackageKey],
     conditions: Conditions,
     start: str | None,
@@ -100,35 +105,33 @@ async def targets(
     """Return targets that run one of the packages, after ``start`` or the last ones before it, in their order."""
     if conditions.unsatisfiable:
         return []
-    parameters = Parameters()
+    parameters = connection.parameters()
     table, installations = with_installations(parameters, packages)
-    wanted = looked_at(conditions, parameters)
+    wanted = conditions.of_installation_at_hand(parameters)
     if start is not None:
         wanted.append(f"t.name_key {'<' if backwards else '>'} {parameters.add(start)}")
-    rows = await connection.execute_fetchall(
-        f"WITH {table} SELECT t.name_key, t.name, min(t.id) FROM {installations} "
-        f"CROSS JOIN names AS t ON t.id = i.target_id {where(wanted)} GROUP BY 1 "
-        f"ORDER BY t.name_key {'DESC' if backwards else 'ASC'} LIMIT {limit}",
-        parameters.values,
+    rows = await connection.rows(
+        f"WITH {table} SELECT t.name_key, t.name FROM (SELECT t.name_key AS name_key, min(t.id) AS id "
+        f"FROM {installations} CROSS JOIN names AS t ON t.id = i.target_id {where(wanted)} GROUP BY 1 "
+        f"ORDER BY 1 {'DESC' if backwards else 'ASC'} LIMIT {limit}) AS f CROSS JOIN names AS t ON t.id = f.id",
+        parameters,
     )
-    return sorted(MatrixTarget(key, name) for key, name, _ in rows)
+    return sorted(MatrixTarget._make(row) for row in rows)
 
 
-async def cells(
-    connection: aiosqlite.Connection, packages: Sequence[PackageKey], targets: Sequence[str]
-) -> list[MatrixCell]:
+async def cells(connection: Connection, packages: Sequence[PackageKey], targets: Sequence[str]) -> list[MatrixCell]:
     """Return what runs of the packages on the targets."""
-    parameters = Parameters()
+    parameters = connection.parameters()
     table, installations = with_installations(parameters, packages)
     chosen = (
         "chosen AS MATERIALIZED (SELECT t.id AS id, t.name_key AS name_key "
-        f"FROM json_each({parameters.add(json.dumps(targets))}) AS k "
+        f"FROM ({parameters.texts(targets)}) AS k "
         "CROSS JOIN names AS t ON t.kind = 'target' AND t.name_key = k.value)"
     )
-    rows = await connection.execute_fetchall(
+    rows = await connection.rows(
         f"WITH {table}, {chosen} SELECT w.number, chosen.name_key, d.id, v.name FROM {installations} "
         "JOIN chosen ON chosen.id = i.target_id "
         "CROSS JOIN deployments AS d ON d.id = i.latest_id CROSS JOIN names AS v ON v.id = d.version_id",
-        parameters.values,
+        parameters,
     )
     return [MatrixCell._make(row) for row in rows]

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-
-import aiosqlite
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 from deployserver.filters import RecordFilter
 from deployserver.storage import current, history, matrix, search, spread, steps, tallies
 from deployserver.storage.conditions import resolve
-from deployserver.storage.current import CurrentDeployment, CurrentPosition
-from deployserver.storage.history import Position, StoredDeployment
+from deployserver.storage.connection import Connection
+from deployserver.storage.current import CurrentDeployment, CurrentPosition, CurrentVersion
+from deployserver.storage.history import StoredDeployment
 from deployserver.storage.matrix import MatrixCell, MatrixPackage, MatrixTarget
 from deployserver.storage.neighbours import Neighbours, neighbours
 from deployserver.storage.novelties import Novelties, novelties
 from deployserver.storage.search import FoundName
 from deployserver.storage.spread import PackageKey
 from deployserver.storage.steps import Step
+from deployserver.storage.ways import FORTH, Position
 
 
 class Records:
     """The records at one state of the database."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def history(self, asked: RecordFilter, before: Position | None, limit: int) -> list[StoredDeployment]:
@@ -32,7 +32,7 @@ class Records:
     async def newer(self, asked: RecordFilter, after: Position, limit: int) -> list[StoredDeployment]:
         """Return the records that come right before the position ``after`` in the history, the nearest first."""
         conditions = await resolve(self._connection, asked)
-        return await history.following(self._connection, conditions, after, limit, history.FORTH)
+        return await history.following(self._connection, conditions, after, limit, FORTH)
 
     async def count(self, asked: RecordFilter) -> int:
         """Return how many records there are."""
@@ -42,9 +42,20 @@ class Records:
         """Return the first records that arrived after the one with this id, in the order of their arrival."""
         return await history.after_id(self._connection, await resolve(self._connection, asked), id_, limit)
 
+    async def all_after(self, asked: RecordFilter, id_: int, at_once: int) -> AsyncIterator[list[StoredDeployment]]:
+        """Yield all records that ``after`` would return, so many at once."""
+        conditions = await resolve(self._connection, asked)
+        while found := await history.after_id(self._connection, conditions, id_, at_once):
+            yield found
+            id_ = found[-1].id
+
     async def record(self, id_: int) -> StoredDeployment | None:
         """Return the record with this id."""
         return await history.by_id(self._connection, id_)
+
+    async def with_ids(self, ids: Iterable[int]) -> dict[int, StoredDeployment]:
+        """Return the records with these ids by their ids, those that there are."""
+        return await history.by_ids(self._connection, ids)
 
     async def neighbours(self, record: StoredDeployment) -> Neighbours:
         """Return what was on the installation of a record before and after it, and what is there now."""
@@ -64,9 +75,14 @@ class Records:
         """Return how many ``current`` would return."""
         return await current.count(self._connection, await resolve(self._connection, asked), as_of)
 
+    async def versions(self, asked: RecordFilter, as_of: int | None) -> list[CurrentVersion]:
+        """Return what ``current`` would, only smaller, and in no order."""
+        return await current.versions(self._connection, await resolve(self._connection, asked), as_of)
+
     async def names(self, kind: str) -> list[str]:
         """Return all names of a kind that records have, or had."""
-        rows = await self._connection.execute_fetchall("SELECT name FROM names WHERE kind = ?", (kind,))
+        parameters = self._connection.parameters()
+        rows = await self._connection.rows(f"SELECT name FROM names WHERE kind = {parameters.add(kind)}", parameters)
         return [name for (name,) in rows]
 
     async def counts_by_day(self, asked: RecordFilter) -> dict[int, int]:
@@ -132,5 +148,5 @@ class Records:
 
     async def newest_id(self) -> int:
         """Return the id of the record that arrived last; 0 if there is none."""
-        ((id_,),) = await self._connection.execute_fetchall("SELECT coalesce(max(id), 0) FROM deployments")
+        ((id_,),) = await self._connection.rows("SELECT coalesce(max(id), 0) FROM deployments")
         return int(id_)

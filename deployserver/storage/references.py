@@ -5,60 +5,60 @@ What is used all the time is remembered, so that most batches need nothing but t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-import aiosqlite
-
 from deployserver.models import DeploymentRow
+from deployserver.storage.connection import Connection
 from deployserver.storage.rows import RowRejected
 
 _MOST_REMEMBERED = 65_536
 
 _Name = tuple[str, str]  # kind and name
 _Installation = tuple[int, int, int, int]  # feed, group, package and target, by number
-_PARTS = ("feed", "group", "package", "target")
 
 _FIND_NAMES = """
 SELECT n.kind, n.name, n.id
-FROM json_each(?) AS wanted
-CROSS JOIN names AS n ON n.kind = json_extract(wanted.value, '$[0]')
-    AND n.name_key = json_extract(wanted.value, '$[1]') AND n.name = json_extract(wanted.value, '$[2]')
+FROM ({wanted}) AS w
+CROSS JOIN names AS n ON n.kind = w.kind AND n.name_key = w.name_key AND n.name = w.name
 """
 _ADD_NAMES = """
 INSERT INTO names (kind, name_key, name)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
+SELECT w.kind, w.name_key, w.name FROM ({wanted}) AS w WHERE true
+ON CONFLICT DO NOTHING
 RETURNING kind, name, id
 """
 _FIND_INSTALLATIONS = """
 SELECT i.feed_id, i.group_id, i.package_id, i.target_id, i.id
-FROM json_each(?) AS wanted
-CROSS JOIN installations AS i ON i.feed_id = json_extract(wanted.value, '$[0]')
-    AND i.group_id = json_extract(wanted.value, '$[1]') AND i.package_id = json_extract(wanted.value, '$[2]')
-    AND i.target_id = json_extract(wanted.value, '$[3]')
+FROM ({wanted}) AS w
+CROSS JOIN installations AS i ON i.feed_id = w.feed_id AND i.group_id = w.group_id AND i.package_id = w.package_id
+    AND i.target_id = w.target_id
 """
-# The first installation that differs in nothing but letter case, if there is one.
-_ADD_INSTALLATION = """
+# Each is the same as the first installation that differs from it in nothing but letter case, if there is one; no two of
+# those that are added at once may differ in nothing else.
+_ADD_INSTALLATIONS = """
 INSERT INTO installations (feed_id, group_id, package_id, target_id, same_as)
-SELECT :feed, :group, :package, :target, (
+SELECT w.feed_id, w.group_id, w.package_id, w.target_id, (
     SELECT min(coalesce(i.same_as, i.id))
     FROM names AS p
     CROSS JOIN names AS other_p ON other_p.kind = p.kind AND other_p.name_key = p.name_key
-    CROSS JOIN names AS t ON t.id = :target
+    CROSS JOIN names AS t ON t.id = w.target_id
     CROSS JOIN names AS other_t ON other_t.kind = t.kind AND other_t.name_key = t.name_key
-    CROSS JOIN names AS g ON g.id = :group
+    CROSS JOIN names AS g ON g.id = w.group_id
     CROSS JOIN names AS other_g ON other_g.kind = g.kind AND other_g.name_key = g.name_key
     CROSS JOIN installations AS i
-        ON i.package_id = other_p.id AND i.target_id = other_t.id AND i.feed_id = :feed AND i.group_id = other_g.id
-    WHERE p.id = :package
+        ON i.package_id = other_p.id AND i.target_id = other_t.id AND i.feed_id = w.feed_id AND i.group_id = other_g.id
+    WHERE p.id = w.package_id
 )
+FROM ({wanted}) AS w WHERE true
+ON CONFLICT DO NOTHING
+RETURNING feed_id, group_id, package_id, target_id, id
 """
 
 
 class StoredRow(NamedTuple):
-    """A deployment as its table takes it, in the order of its columns."""
+    """A deployment as its table takes it; PostgreSQL has a type of the same fields, stored_deployment."""
 
     installation_id: int
     version_id: int
@@ -93,8 +93,48 @@ class References:
         """Return the rows as they are stored, or None if not all that they refer to is remembered."""
         return _stored(rows, self._names, self._installations)
 
-    async def add(self, connection: aiosqlite.Connection, rows: Sequence[DeploymentRow]) -> Found:
+    def sought(self, rows: Sequence[DeploymentRow]) -> Sought:
+        """Return the rows as they are stored once all that they refer to has its number."""
+        names = self._remembered(rows)
+        new_names = [name for name, id_ in names.items() if id_ is None]
+        numbers = {name: id_ for name, id_ in names.items() if id_ is not None}
+        numbers |= {name: -place for place, name in enumerate(new_names, 1)}
+        installations: dict[_Installation, int] = {}
+        new_installations: list[_Installation] = []
+        for row in rows:
+            key = _key(row, numbers)
+            if key not in installations:
+                known = self._installations.get(key)
+                if known is None:
+                    new_installations.append(key)
+                installations[key] = known or -len(new_installations)
+        stored = Found(numbers, installations).stored(rows)
+        return Sought(numbers, new_names, new_installations, stored)
+
+    async def add(self, connection: Connection, rows: Sequence[DeploymentRow]) -> Found:
         """Look up, and add where it is new, all that ``rows`` refer to, within a transaction of the writer."""
+        names = self._remembered(rows)
+        for adding in (False, True):
+            missing = [(kind, name.casefold(), name) for (kind, name), id_ in names.items() if id_ is None]
+            if missing:
+                statement = _ADD_NAMES if adding else _FIND_NAMES
+                parameters = connection.parameters()
+                wanted = parameters.tuples(missing, kind=str, name_key=str, name=str)
+                for kind, name, id_ in await connection.rows(statement.format(wanted=wanted), parameters):
+                    names[kind, name] = id_
+        known_names = {name: id_ for name, id_ in names.items() if id_ is not None}
+        installations = {
+            key: self._installations.get(key) for row in rows if (key := _key_if_known(row, known_names)) is not None
+        }
+        for adding in (False, True):
+            keys = [key for key, id_ in installations.items() if id_ is None]
+            statement = _ADD_INSTALLATIONS if adding else _FIND_INSTALLATIONS
+            for some in _apart(keys, known_names) if adding else [keys]:
+                installations |= await _installations(connection, statement, some)
+        return Found(known_names, {key: id_ for key, id_ in installations.items() if id_ is not None})
+
+    def _remembered(self, rows: Sequence[DeploymentRow]) -> dict[_Name, int | None]:
+        """Return the names that rows refer to, with their numbers as far as they are remembered."""
         names = {
             (kind, name): self._names.get((kind, name))
             for row in rows
@@ -110,26 +150,11 @@ class References:
         }
         if not all(isinstance(name, str) for _, name in names):
             raise RowRejected("a name is missing")
-        for statement in (_FIND_NAMES, _ADD_NAMES):
-            missing = [(kind, name.casefold(), name) for (kind, name), id_ in names.items() if id_ is None]
-            if missing:
-                for kind, name, id_ in await connection.execute_fetchall(statement, (_json(missing),)):
-                    names[kind, name] = id_
-        known_names = {name: id_ for name, id_ in names.items() if id_ is not None}
-        installations = {key: self._installations.get(key) for key in (_key(row, known_names) for row in rows)}
-        for add in (False, True):
-            wanted = [key for key, id_ in installations.items() if id_ is None]
-            if add:
-                parameters = [dict(zip(_PARTS, key, strict=True)) for key in wanted]
-                await connection.executemany(_ADD_INSTALLATION, parameters)
-            if wanted:
-                found = await connection.execute_fetchall(_FIND_INSTALLATIONS, (_json(wanted),))
-                installations |= {(feed, group, package, target): id_ for feed, group, package, target, id_ in found}
-        return Found(known_names, {key: id_ for key, id_ in installations.items() if id_ is not None})
+        return names
 
     def remember(self, found: Found) -> None:
         """Remember what has been committed."""
-        self._newest_name = max(self._newest_name, *found.names.values())
+        self._newest_name = max(self._newest_name, *found.names.values(), 0)
         self._names = _with(self._names, found.names)
         self._installations = _with(self._installations, found.installations)
 
@@ -147,11 +172,71 @@ class Found(NamedTuple):
         return stored
 
 
+class Sought(NamedTuple):
+    """Rows of which not all has a number: the place of what is new in its list, from -1 downwards, stands for that."""
+
+    numbers: dict[_Name, int]
+    new_names: list[_Name]
+    new_installations: list[_Installation]
+    rows: list[StoredRow]
+
+    @property
+    def names(self) -> list[tuple[str, str, str]]:
+        """What is new of names: kind, casefolded name and name."""
+        return [(kind, name.casefold(), name) for kind, name in self.new_names]
+
+    @property
+    def installations(self) -> list[tuple[int, int, int, int, int]]:
+        """What is new of installations, each with its turn: no two of one turn differ in nothing but letter case."""
+        lists = _apart(self.new_installations, self.numbers)
+        turns = {key: turn for turn, keys in enumerate(lists) for key in keys}
+        return [(*key, turns[key]) for key in self.new_installations]
+
+    def found(self, name_ids: Sequence[int], installation_ids: Sequence[int]) -> Found:
+        """Return what was new by the numbers that it has got, which are in the order of the lists."""
+
+        def known(number: int) -> int:
+            return number if number > 0 else name_ids[-number - 1]
+
+        keys = [
+            (feed, known(group), known(package), known(target))
+            for feed, group, package, target in self.new_installations
+        ]
+        return Found(dict(zip(self.new_names, name_ids, strict=True)), dict(zip(keys, installation_ids, strict=True)))
+
+
 def _with(remembered: dict[Any, int], more: dict[Any, int]) -> dict[Any, int]:
     """Return both, without the older half where they are too many; what is still used comes back soon."""
     if len(remembered) + len(more) > _MOST_REMEMBERED:
         remembered = dict(islice(remembered.items(), len(remembered) // 2, None))
     return remembered | more
+
+
+async def _installations(
+    connection: Connection, statement: str, keys: Sequence[_Installation]
+) -> dict[_Installation, int]:
+    """Find or add installations, and return their numbers."""
+    if not keys:
+        return {}
+    parameters = connection.parameters()
+    wanted = parameters.tuples(keys, feed_id=int, group_id=int, package_id=int, target_id=int)
+    rows = await connection.rows(statement.format(wanted=wanted), parameters)
+    return {(feed, group, package, target): id_ for feed, group, package, target, id_ in rows}
+
+
+def _apart(keys: Iterable[_Installation], names: dict[_Name, int]) -> list[list[_Installation]]:
+    """Return the keys in their order, in lists in which no two differ in nothing but letter case: one, most likely."""
+    folded = {id_: name.casefold() for (_, name), id_ in names.items()}
+    lists: list[list[_Installation]] = []
+    seen: dict[tuple[int, str, str, str], int] = {}
+    for key in keys:
+        feed, group, package, target = key
+        alike = (feed, folded[group], folded[package], folded[target])
+        earlier = seen[alike] = seen.get(alike, -1) + 1
+        if earlier == len(lists):
+            lists.append([])
+        lists[earlier].append(key)
+    return lists
 
 
 def _key(row: DeploymentRow, names: dict[_Name, int]) -> _Installation:
@@ -161,6 +246,13 @@ def _key(row: DeploymentRow, names: dict[_Name, int]) -> _Installation:
         names["package", row.package_name],
         names["target", row.target],
     )
+
+
+def _key_if_known(row: DeploymentRow, names: dict[_Name, int]) -> _Installation | None:
+    try:
+        return _key(row, names)
+    except KeyError:
+        return None
 
 
 def _stored(
@@ -184,7 +276,3 @@ def _stored(
         ]
     except KeyError:
         return None
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))

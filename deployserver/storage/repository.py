@@ -6,24 +6,24 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, cast
 
 import aiosql
-import aiosqlite
 
-from deployserver.models import ApiKey, AuditEntry, Feed, KeyKind, PrivilegeEntry, SessionRow, User
+from deployserver.models import ApiKey, AuditEntry, Feed, KeyKind, LoadState, PrivilegeEntry, SessionRow, User
+from deployserver.storage.connection import Connection
 
 
 class Repository:
     """What can be asked of and changed in a database, within the transaction it was made for."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-        self._sql = _queries()
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._driver = connection.driver
+        self._sql = connection.queries
 
     async def _all(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return [row async for row in getattr(self._sql, query)(self._connection, **parameters)]
+        return [row async for row in getattr(self._sql, query)(self._driver, **parameters)]
 
     # Feeds
 
@@ -39,12 +39,12 @@ class Repository:
 
     async def add_feed(self, name: str, type_: str, at: int) -> int:
         """Add an active feed and return its id; its names are added by ``set_feed_names``."""
-        return cast(int, await self._sql.add_feed(self._connection, name=name, type=type_, created_at=at))
+        return cast(int, await self._sql.add_feed(self._driver, name=name, type=type_, created_at=at))
 
     async def update_feed(self, feed: Feed) -> None:
         """Store all that ``feed`` says but its alternate names."""
         await self._sql.update_feed(
-            self._connection,
+            self._driver,
             id=feed.id,
             name=feed.name,
             type=feed.type,
@@ -54,10 +54,10 @@ class Repository:
 
     async def set_feed_names(self, feed: Feed) -> None:
         """Let the feed be found by its name and alternate names, and by no others."""
-        await self._sql.remove_feed_names(self._connection, feed_id=feed.id)
+        await self._sql.remove_feed_names(self._driver, feed_id=feed.id)
         for name, is_alternate in [(feed.name, False), *((name, True) for name in feed.alternate_names)]:
             await self._sql.add_feed_name(
-                self._connection,
+                self._driver,
                 name_key=name.casefold(),
                 name=name,
                 feed_id=feed.id,
@@ -66,20 +66,20 @@ class Repository:
 
     async def count_deployments(self, feed_id: int) -> int:
         """Return how many deployments a feed has."""
-        return cast(int, await self._sql.count_deployments(self._connection, feed_id=feed_id))
+        return cast(int, await self._sql.count_deployments(self._driver, feed_id=feed_id))
 
     async def remove_feed(self, feed_id: int) -> None:
         """Remove a feed with its deployments and with what was bound to it."""
-        await self._sql.remove_feed(self._connection, id=feed_id)
+        await self._sql.remove_feed(self._driver, id=feed_id)
 
     async def last_deployment_id(self) -> int:
         """Return the greatest id that a deployment has had, 0 if there has been none."""
-        return int(await self._sql.last_deployment_id(self._connection) or 0)
+        return int(await self._sql.last_deployment_id(self._driver) or 0)
 
     async def skip_deployment_ids(self, last: int) -> None:
         """Let the next deployment have the id after ``last``, which must not be less than that of any there is."""
-        await self._sql.forget_last_deployment_id(self._connection)
-        await self._sql.set_last_deployment_id(self._connection, last=last)
+        await self._sql.forget_last_deployment_id(self._driver)
+        await self._sql.set_last_deployment_id(self._driver, last=last)
 
     # Users
 
@@ -92,7 +92,7 @@ class Repository:
         return cast(
             int,
             await self._sql.add_user(
-                self._connection,
+                self._driver,
                 name=name,
                 name_key=name.casefold(),
                 password_hash=password_hash,
@@ -102,11 +102,11 @@ class Repository:
 
     async def set_password(self, user_id: int, password_hash: str) -> None:
         """Replace a user's password."""
-        await self._sql.set_password(self._connection, id=user_id, password_hash=password_hash)
+        await self._sql.set_password(self._driver, id=user_id, password_hash=password_hash)
 
     async def remove_user(self, user_id: int) -> None:
         """Remove a user with their personal keys and privileges."""
-        await self._sql.remove_user(self._connection, id=user_id)
+        await self._sql.remove_user(self._driver, id=user_id)
 
     # API keys
 
@@ -138,7 +138,7 @@ class Repository:
         One with the digest or id of another makes the transaction end with RowRejected.
         """
         new_id = await self._sql.add_api_key(
-            self._connection,
+            self._driver,
             id=id_,
             kind=kind,
             name=name,
@@ -150,16 +150,16 @@ class Repository:
             expires_at=expires_at,
         )
         for feed_id in feed_ids:
-            await self._sql.add_api_key_feed(self._connection, api_key_id=new_id, feed_id=feed_id)
+            await self._sql.add_api_key_feed(self._driver, api_key_id=new_id, feed_id=feed_id)
         return cast(int, new_id)
 
     async def revoke_api_key(self, key_id: int, at: int) -> None:
         """Revoke a key for good."""
-        await self._sql.revoke_api_key(self._connection, id=key_id, revoked_at=at)
+        await self._sql.revoke_api_key(self._driver, id=key_id, revoked_at=at)
 
     async def api_key_used(self, key_id: int, at: int) -> None:
         """Note when a key was last used."""
-        await self._sql.api_key_used(self._connection, id=key_id, at=at)
+        await self._sql.api_key_used(self._driver, id=key_id, at=at)
 
     # Privileges
 
@@ -183,7 +183,7 @@ class Repository:
         return cast(
             int,
             await self._sql.add_privilege(
-                self._connection,
+                self._driver,
                 principal=principal,
                 user_id=user_id,
                 privilege=privilege,
@@ -195,7 +195,7 @@ class Repository:
 
     async def remove_privilege(self, privilege_id: int) -> None:
         """Remove a grant or denial."""
-        await self._sql.remove_privilege(self._connection, id=privilege_id)
+        await self._sql.remove_privilege(self._driver, id=privilege_id)
 
     # Sessions
 
@@ -206,37 +206,66 @@ class Repository:
 
     async def add_session(self, row: SessionRow) -> None:
         """Add a session. One of a user or key that is gone makes the transaction end with RowRejected."""
-        await self._sql.add_session(self._connection, **row._asdict())
+        await self._sql.add_session(self._driver, **row._asdict())
 
     async def session_seen(self, digest: bytes, at: int) -> None:
         """Note when a session was last used."""
-        await self._sql.session_seen(self._connection, digest=digest, at=at)
+        await self._sql.session_seen(self._driver, digest=digest, at=at)
 
     async def end_session(self, digest: bytes) -> None:
         """Remove a session."""
-        await self._sql.end_session(self._connection, digest=digest)
+        await self._sql.end_session(self._driver, digest=digest)
 
     async def sweep_sessions(self, now: int, unused_since: int) -> None:
         """Remove the sessions that have expired or were not used after ``unused_since``."""
-        await self._sql.sweep_sessions(self._connection, now=now, unused_since=unused_since)
+        await self._sql.sweep_sessions(self._driver, now=now, unused_since=unused_since)
+
+    # Loads
+
+    async def load_of(self, fingerprint: str) -> LoadState | None:
+        """Return how far has been loaded what has this fingerprint."""
+        rows = await self._all("load_of", fingerprint=fingerprint)
+        return LoadState(*rows[0]) if rows else None
+
+    async def begin_load(self, fingerprint: str, name: str, actor: str, at: int) -> None:
+        """Take note that what has this fingerprint is loaded, from its beginning."""
+        await self._sql.begin_load(self._driver, fingerprint=fingerprint, name=name, actor=actor, at=at)
+
+    async def advance_load(self, before: LoadState, after: LoadState, at: int) -> bool:
+        """Take note of how far a load has come; False, and nothing is changed, if it is not where it was ``before``."""
+        moved = await self._sql.advance_load(
+            self._driver,
+            id=before.id,
+            before=before.position,
+            before_lines=before.lines,
+            at=at,
+            finished_at=after.finished_at,
+            position=after.position,
+            digest=after.digest,
+            lines=after.lines,
+            loaded=after.loaded,
+            refused=after.refused,
+            refused_bytes=after.refused_bytes,
+        )
+        return moved is not None
 
     # What servers watch, and what is kept about changes
 
     async def revision(self) -> int:
         """Return a number that rises with every change of feeds, keys, users or privileges."""
-        return cast(int, await self._sql.revision(self._connection))
+        return cast(int, await self._sql.revision(self._driver))
 
     async def raise_revision(self) -> None:
         """Let servers know that feeds, keys, users or privileges have changed."""
-        await self._sql.raise_revision(self._connection)
+        await self._sql.raise_revision(self._driver)
 
     async def newest_name(self) -> int:
         """Return the greatest number of a name; 0 if there is none."""
-        return cast(int, await self._sql.newest_name(self._connection))
+        return cast(int, await self._sql.newest_name(self._driver))
 
     async def unindexed(self) -> int:
         """Return how many deployments, at most, the indexer has not come to."""
-        return cast(int, await self._sql.unindexed(self._connection))
+        return max(0, cast(int, await self._sql.unindexed(self._driver)))
 
     async def add_audit_entry(
         self,
@@ -253,7 +282,7 @@ class Repository:
     ) -> None:
         """Add an entry; one with the ``tally_key`` of an earlier one adds its count to that."""
         await self._sql.add_audit_entry(
-            self._connection,
+            self._driver,
             at=at,
             last_at=last_at,
             count=count,
@@ -271,6 +300,8 @@ class Repository:
 
 
 @cache
-def _queries() -> Any:
-    with resources.as_file(resources.files(__package__) / "queries") as folder:
-        return aiosql.from_path(Path(folder), "aiosqlite", mandatory_parameters=False)
+def load_queries(kind: str, driver: str) -> Any:
+    """Return the queries for a kind of database: those that all share, and those of its own folder."""
+    folder = resources.files(__package__) / "queries"
+    files = [file for place in (folder, folder / kind) for file in place.iterdir() if file.name.endswith(".sql")]
+    return aiosql.from_str("\n".join(file.read_text("utf-8") for file in files), driver, mandatory_parameters=False)

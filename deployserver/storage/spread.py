@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import aiosqlite
-
-from deployserver.storage.conditions import Conditions, Parameters, where
+from deployserver.storage.conditions import Conditions, where
+from deployserver.storage.connection import Connection, Parameters
 
 
 class PackageKey(NamedTuple):
@@ -28,10 +26,10 @@ def with_installations(parameters: Parameters, packages: Sequence[PackageKey]) -
     An installation is there once, however it was spelt.
     """
     table = (
-        "wanted AS MATERIALIZED (SELECT k.key AS number, json_extract(k.value, '$[1]') AS feed_id, "
-        f"p.id AS package_id, g.id AS group_id FROM json_each({parameters.add(json.dumps(packages))}) AS k "
-        "CROSS JOIN names AS p ON p.kind = 'package' AND p.name_key = json_extract(k.value, '$[0]') "
-        "CROSS JOIN names AS g ON g.kind = 'group' AND g.name_key = json_extract(k.value, '$[2]'))"
+        "wanted AS MATERIALIZED (SELECT k.number, k.feed_id, p.id AS package_id, g.id AS group_id "
+        f"FROM ({parameters.tuples(packages, package=str, feed_id=int, group_key=str)}) AS k "
+        "CROSS JOIN names AS p ON p.kind = 'package' AND p.name_key = k.package "
+        "CROSS JOIN names AS g ON g.kind = 'group' AND g.name_key = k.group_key)"
     )
     # The pluses keep from the indexes of feeds and groups, which lead to far more.
     installations = (
@@ -41,26 +39,21 @@ def with_installations(parameters: Parameters, packages: Sequence[PackageKey]) -
     return table, installations
 
 
-def looked_at(conditions: Conditions, parameters: Parameters) -> list[str]:
-    """Return the conditions on installations that are at hand already: no index is to be asked for each of them."""
-    return [f"+{condition}" for condition in conditions.of_installation(parameters)]
-
-
 async def spread(
-    connection: aiosqlite.Connection, packages: Sequence[PackageKey], conditions: Conditions
+    connection: Connection, packages: Sequence[PackageKey], conditions: Conditions
 ) -> dict[PackageKey, dict[str, int]]:
     """Return how many targets run each version of each package, on the targets of the conditions."""
     found: dict[PackageKey, dict[str, int]] = {key: {} for key in packages}
     if conditions.unsatisfiable:
         return found
-    parameters = Parameters()
+    parameters = connection.parameters()
     table, installations = with_installations(parameters, packages)
-    rows = await connection.execute_fetchall(
+    rows = await connection.rows(
         f"WITH {table}, counted AS MATERIALIZED (SELECT w.number AS number, d.version_id AS version_id, "
         f"count(*) AS targets FROM {installations} CROSS JOIN deployments AS d ON d.id = i.latest_id "
-        f"{where(looked_at(conditions, parameters))} GROUP BY 1, 2) "
+        f"{where(conditions.of_installation_at_hand(parameters))} GROUP BY 1, 2) "
         "SELECT c.number, v.name, c.targets FROM counted AS c CROSS JOIN names AS v ON v.id = c.version_id",
-        parameters.values,
+        parameters,
     )
     for number, version, targets in rows:
         found[packages[number]][version] = targets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from deployserver.errors import DeployServerError, QueueFull, StoreUnavailable
@@ -19,11 +20,14 @@ class DeploymentWriter:
     """One task that writes what all requests queue, a batch a transaction.
 
     ``add_deployments`` stores all rows it is given or none; ``limit`` bounds how many rows wait or are being written.
+    ``patience`` is how many seconds rows wait for a batch that does not end.
     """
 
-    def __init__(self, add_deployments: AddDeployments, limit: int) -> None:
+    def __init__(self, add_deployments: AddDeployments, limit: int, patience: float = math.inf) -> None:
         self._add_deployments = add_deployments
         self._limit = limit
+        self._patience = patience
+        self._stuck = False
         self._queue: list[tuple[DeploymentRow, asyncio.Future[int]]] = []
         self._writing = 0
         self._wake = asyncio.Event()
@@ -53,10 +57,13 @@ class DeploymentWriter:
     def write(self, row: DeploymentRow) -> asyncio.Future[int]:
         """Queue a row; the future gives its id once the row is stored durably.
 
-        Raises QueueFull at once; the future raises StoreUnavailable or RowRejected, and then the row is not stored.
+        Raises QueueFull at once, and StoreUnavailable while a batch does not end; the future raises StoreUnavailable or
+        RowRejected, and then the row is not stored.
         """
         if self._closing:
             raise StoreUnavailable("The deployment was not stored: the server is stopping.")
+        if self._stuck:
+            raise StoreUnavailable
         if len(self._queue) + self._writing >= self._limit:
             raise QueueFull
         stored: asyncio.Future[int] = self._loop.create_future()
@@ -75,8 +82,24 @@ class DeploymentWriter:
                 continue
             batch, self._queue = self._queue, []
             self._writing = len(batch)
+            impatience = None
+            if self._patience != math.inf:
+                impatience = self._loop.call_later(self._patience, self._refuse_waiting)
             await self._write(batch)
+            if impatience is not None:
+                impatience.cancel()
             self._writing = 0
+            self._stuck = False
+
+    def _refuse_waiting(self) -> None:
+        """Refuse what waits behind a batch that does not end: of that it is known that it is not stored."""
+        self._stuck = True
+        error = StoreUnavailable()
+        error.__cause__ = TimeoutError(f"the last ones have not been stored in {self._patience:g} seconds")
+        self._note_failure(error)
+        waiting, self._queue = self._queue, []
+        for _, stored in waiting:
+            _settle(stored, error)
 
     async def _write(self, batch: list[tuple[DeploymentRow, asyncio.Future[int]]]) -> None:
         try:

@@ -24,7 +24,7 @@ from deployserver.live_access import read_access
 from deployserver.models import ANONYMOUS, PRIVILEGES, Deployment, DeploymentRow, PrivilegeEntry
 from deployserver.privileges import add_privilege
 from deployserver.schemas import DEPLOYMENT_COLUMNS, deployment_cells
-from deployserver.storage import RowRejected, SQLiteDatabase
+from deployserver.storage import Database, RowRejected
 from deployserver.storage.history import StoredDeployment
 from deployserver.users import add_user
 
@@ -40,7 +40,7 @@ ACTOR = "state document"
 
 
 async def load_state(
-    document: object, store: SQLiteDatabase, clock: Clock, secrets: Mapping[int, str] = NO_SECRETS
+    document: object, store: Database, clock: Clock, secrets: Mapping[int, str] = NO_SECRETS
 ) -> dict[int, str]:
     """Add all that a document says to a store that is open and migrated; return the new keys' texts by their ids.
 
@@ -60,7 +60,7 @@ async def load_state(
     return await _make_state(state, store, clock, last_id)
 
 
-async def _make_state(state: State, store: SQLiteDatabase, clock: Clock, last_id: int) -> dict[int, str]:
+async def _make_state(state: State, store: Database, clock: Clock, last_id: int) -> dict[int, str]:
     admin = Administration(store, ACTOR, clock)
     for number, feed in enumerate(state.feeds):
         with _placed(f"feeds[{number}]"):
@@ -80,7 +80,7 @@ async def _make_state(state: State, store: SQLiteDatabase, clock: Clock, last_id
     return secrets
 
 
-async def read_state(store: SQLiteDatabase, secrets: Mapping[int, str]) -> dict[str, Any]:
+async def read_state(store: Database, secrets: Mapping[int, str]) -> dict[str, Any]:
     """Return the document of what is in a store, in full: loading it makes the same again.
 
     ``secrets`` has the texts of keys by their ids, of which a store has only hashes. The ``key`` of one that is not
@@ -194,9 +194,7 @@ async def _make_key(admin: Administration, key: KeyState) -> str:
     return made.secret
 
 
-async def _record(
-    deployments: Sequence[DeploymentState], store: SQLiteDatabase, access: Access, now: int, last: int
-) -> None:
+async def _record(deployments: Sequence[DeploymentState], store: Database, access: Access, now: int, last: int) -> None:
     """Store deployments with their ids, after ``last``; those of removed feeds have left gaps."""
     for _, following in groupby(enumerate(deployments), lambda numbered: numbered[1].id - numbered[0]):
         run = [deployment for _, deployment in following]
@@ -227,7 +225,7 @@ def _row(deployment: DeploymentState, access: Access, now: int) -> DeploymentRow
     )
 
 
-async def _all_deployments(store: SQLiteDatabase) -> list[StoredDeployment]:
+async def _all_deployments(store: Database) -> list[StoredDeployment]:
     """Return all there are, in the order of their arrival."""
     found: list[StoredDeployment] = []
     async with store.records() as records:

@@ -10,7 +10,7 @@ UPDATE access_revision SET revision = revision + 1;
 SELECT id, name, type, active, deployment_records_enabled FROM feeds ORDER BY id;
 
 -- name: alternate_names
-SELECT feed_id, name FROM feed_names WHERE is_alternate = 1 ORDER BY feed_id, name_key;
+SELECT feed_id, name FROM feed_names WHERE is_alternate ORDER BY feed_id, name_key;
 
 -- name: add_feed$
 INSERT INTO feeds (name, type, created_at) VALUES (:name, :type, :created_at) RETURNING id;
@@ -19,9 +19,6 @@ INSERT INTO feeds (name, type, created_at) VALUES (:name, :type, :created_at) RE
 UPDATE feeds
 SET name = :name, type = :type, active = :active, deployment_records_enabled = :deployment_records_enabled
 WHERE id = :id;
-
--- name: remove_feed!
-DELETE FROM feeds WHERE id = :id;
 
 -- name: add_feed_name!
 INSERT INTO feed_names (name_key, name, feed_id, is_alternate) VALUES (:name_key, :name, :feed_id, :is_alternate);
@@ -55,11 +52,6 @@ ORDER BY id;
 
 -- name: api_key_feeds
 SELECT api_key_id, feed_id FROM api_key_feeds;
-
--- name: add_api_key$
-INSERT INTO api_keys (id, kind, name, hint, digest, scopes, user_id, created_at, expires_at)
-VALUES (:id, :kind, :name, :hint, :digest, :scopes, :user_id, :created_at, :expires_at)
-RETURNING id;
 
 -- name: add_api_key_feed!
 INSERT INTO api_key_feeds (api_key_id, feed_id) VALUES (:api_key_id, :feed_id);

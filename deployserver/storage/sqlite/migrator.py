@@ -13,31 +13,24 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from deployserver.errors import DatabaseError
+from deployserver.storage.migrations import MigrationState, UnfinishedCopy, compare, folder_of, migration_names
 
 OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 
 _LEDGER = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
+# Of a new file; an older one keeps its own. A record touches many pages of a large database, each is written whole, and
+# this is half of SQLite's usual size. See benchmarks/README.md.
+_PAGE_BYTES = 2048
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationState:
-    """Which migrations a database has, and which it lacks."""
-
-    applied: tuple[str, ...]
-    pending: tuple[str, ...]
-
-
 def migrations_folder() -> Traversable:
-    """Return the folder of SQLite migrations: inside the package once installed, beside it in a checkout."""
-    inside = resources.files("deployserver") / "migrations" / "sqlite"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "migrations" / "sqlite"
+    """Return the folder of SQLite migrations."""
+    return folder_of("sqlite")
 
 
 def migration_state(path: Path, folder: Traversable | None = None) -> MigrationState:
@@ -47,9 +40,9 @@ def migration_state(path: Path, folder: Traversable | None = None) -> MigrationS
     """
     with _explained(path):
         if not path.exists():
-            return _compare(path, set(), folder)
+            return compare((), folder or migrations_folder())
         with contextlib.closing(_connect(path, "ro", 5)) as connection:
-            return _compare(path, _applied(connection), folder)
+            return compare(_applied(connection), folder or migrations_folder())
 
 
 def migrate(path: Path, busy_timeout: float = 5, folder: Traversable | None = None) -> tuple[str, ...]:
@@ -65,10 +58,11 @@ def migrate(path: Path, busy_timeout: float = 5, folder: Traversable | None = No
     with _explained(path), contextlib.suppress(FileExistsError):
         _make(path, 0o600)  # it holds hashes of passwords and of keys, short ones perhaps
     with _explained(path), contextlib.closing(_connect(path, "rwc", busy_timeout)) as connection:
-        _compare(path, _applied(connection), folder)  # what is not ours stays as it is
+        compare(_applied(connection), folder or migrations_folder())  # what is not ours stays as it is
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         _use_wal(connection, busy_timeout)
         connection.execute("BEGIN IMMEDIATE")  # from here to COMMIT nobody else migrates or writes
-        state = _compare(path, _applied(connection), folder)
+        state = compare(_applied(connection), folder or migrations_folder())
         if state.pending:
             if state.applied:
                 _copy(path, Path(f"{path}.before-{state.pending[0]}"), busy_timeout)
@@ -84,7 +78,7 @@ def empty_database() -> bytes:
     folder = migrations_folder()
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         _teach(connection)
-        _apply(connection, _names(folder), folder)
+        _apply(connection, migration_names(folder), folder)
         return connection.serialize()
 
 
@@ -137,18 +131,12 @@ def _applied(connection: sqlite3.Connection) -> set[str]:
     return set()
 
 
-def _names(folder: Traversable) -> list[str]:
-    return sorted(file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql"))
-
-
-def _compare(path: Path, applied: set[str], folder: Traversable | None) -> MigrationState:
-    names = _names(folder or migrations_folder())
-    if unknown := sorted(applied.difference(names)):
-        raise DatabaseError(
-            f"it was made by a newer version of deployserver (it has the migration {unknown[-1]}). "
-            "Install that version or a later one, or go back to a copy of the database."
-        )
-    return MigrationState(tuple(sorted(applied)), tuple(name for name in names if name not in applied))
+def require_writable(path: Path) -> None:
+    """Raise DatabaseError if this user may not write the database, or make it, and the files beside it."""
+    with _explained(path):
+        for needed in (path, path.parent):
+            if needed.exists() and not os.access(needed, os.W_OK):
+                raise PermissionError(needed)
 
 
 def backup(path: Path, to: Path, busy_timeout: float = 5) -> None:
@@ -195,6 +183,8 @@ def _statements(script: str) -> Iterator[str]:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
+    except UnfinishedCopy as error:
+        raise UnfinishedCopy(error.original, error.state, f"The database {path} cannot be used: {error}") from None
     except DatabaseError as error:
         raise DatabaseError(f"The database {path} cannot be used: {error}") from None
     except (sqlite3.Error, OSError) as error:

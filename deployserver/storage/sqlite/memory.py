@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +13,11 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from deployserver.models import DeploymentRow
-from deployserver.storage.migrator import empty_database
-from deployserver.storage.sqlite import ROWS_PER_STATEMENT, SQLiteDatabase
+from deployserver.storage.database import Also
+from deployserver.storage.repository import Repository
+from deployserver.storage.sqlite.connection import ROWS_PER_STATEMENT, SQLiteConnection
+from deployserver.storage.sqlite.database import SQLiteDatabase
+from deployserver.storage.sqlite.migrator import empty_database
 
 T = TypeVar("T")
 
@@ -44,10 +47,16 @@ class MemoryDatabase(SQLiteDatabase):
         """Tell that it is where it was."""
         return True
 
-    async def add_deployments(self, rows: Sequence[DeploymentRow]) -> Sequence[int]:
+    async def add_deployments(self, rows: Sequence[DeploymentRow], also: Also | None = None) -> Sequence[int]:
         """Store all rows, or none; see ``SQLiteDatabase.add_deployments``."""
         self._grown = True
-        return await super().add_deployments(rows)
+        return await super().add_deployments(rows, also)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[Repository]:
+        """Give a repository as ``snapshot`` does: there is one connection."""
+        async with self.snapshot() as repository:
+            yield repository
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[SQLiteDatabase]:
@@ -67,12 +76,12 @@ class MemoryDatabase(SQLiteDatabase):
         return (0, 0)
 
     @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def _connect(self, identity: tuple[int, int] = (0, 0)) -> AsyncIterator[SQLiteConnection]:
         async with _Connection() as connection:
-            yield connection
+            yield SQLiteConnection(connection)
 
     @asynccontextmanager
-    async def _read(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def _read(self) -> AsyncIterator[SQLiteConnection]:
         async with self.connected_transaction() as connection:
             yield connection
 
@@ -83,12 +92,13 @@ class _Within(MemoryDatabase):
     What it remembers of names is its own, and gone with it: it may all be undone.
     """
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: SQLiteConnection) -> None:
         super().__init__()
         self._writer = connection
 
-    def _all_or_nothing(self) -> AbstractAsyncContextManager[None]:
-        return contextlib.nullcontext()
+    @asynccontextmanager
+    async def _all_or_nothing(self) -> AsyncIterator[None]:
+        yield
 
 
 class _Connection(aiosqlite.Connection):

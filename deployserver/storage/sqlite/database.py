@@ -10,26 +10,23 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from functools import cache
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import aiosqlite
-
 from deployserver.errors import DatabaseError, StoreUnavailable
 from deployserver.models import DeploymentRow
-from deployserver.storage.migrator import explain, migration_state
+from deployserver.storage.database import Also
 from deployserver.storage.records import Records
 from deployserver.storage.references import References, StoredRow
 from deployserver.storage.repository import Repository
 from deployserver.storage.rows import RowRejected
+from deployserver.storage.sqlite.connection import ROWS_PER_STATEMENT, SQLiteConnection, connected, insert_statement
+from deployserver.storage.sqlite.migrator import explain, migration_state
+from deployserver.storage.sqlite.turns import Turns
 
-# A statement is compiled once for every number of rows, and SQLite keeps the compiled form: large statements are few.
-ROWS_PER_STATEMENT = 128
-# Pages in the write-ahead log before it is copied into the database: 16 MiB. See benchmarks/README.md.
-CHECKPOINT_PAGES = 4000
 # Connections that read, at most: one slow question must not hold up the others. They are opened when first needed.
 READERS = 4
 
@@ -43,16 +40,29 @@ class SQLiteDatabase:
         self.path = path
         self._busy_timeout = busy_timeout
         self._connections = AsyncExitStack()
-        self._writer: aiosqlite.Connection
-        self._readers: asyncio.LifoQueue[aiosqlite.Connection | None] = asyncio.LifoQueue()
+        self._writer: SQLiteConnection
+        self._readers: asyncio.LifoQueue[SQLiteConnection | None] = asyncio.LifoQueue()
         for _ in range(READERS):
             self._readers.put_nowait(None)
+        self._watcher: SQLiteConnection | None = None
+        self._watching = asyncio.Lock()
+        self._version = -1
         self._is_open = False
         self._references = References()
         self._writing = asyncio.Lock()
+        self._turns = Turns(path)
         self._identity = (0, 0)
         self._opened = (0, 0)
         self._log_identity = (0, 0)
+
+    @property
+    def place(self) -> str:
+        """Where it is, as messages name it."""
+        return str(self.path)
+
+    def explain(self, error: BaseException) -> str:
+        """Say what an error of it means, and what to do about it."""
+        return explain(error, self.path)
 
     @property
     def shared(self) -> bool:
@@ -63,6 +73,18 @@ class SQLiteDatabase:
         """Tell whether deployments may have been added since this was last asked."""
         return True
 
+    async def changed(self, seconds: float) -> bool:
+        """Wait, and tell whether another connection has committed since the last call, or the file is another one."""
+        await asyncio.sleep(seconds)
+        if not self.is_in_place():
+            return True
+        async with self._watching:
+            with self._translated_errors("The database is unavailable."):
+                watcher = await self._open_watcher()
+                before = self._version
+                ((self._version,),) = await watcher.rows("PRAGMA data_version")
+                return self._version != before
+
     async def open(self) -> None:
         """Open the file. Raises DatabaseError if it cannot be opened."""
         self._identity = await self._open()
@@ -70,7 +92,9 @@ class SQLiteDatabase:
     async def close(self) -> None:
         """Close all connections; what was committed stays."""
         self._is_open = False
+        self._watcher = None
         await self._connections.aclose()
+        self._turns.close()
 
     @asynccontextmanager
     async def reopened(self) -> AsyncIterator[Repository]:
@@ -80,7 +104,7 @@ class SQLiteDatabase:
         """
         async with self._writing:
             with self._translated_errors():
-                async with self._nobody_reading():
+                async with self._nobody_reading(), self._watching:
                     self._identity = (0, 0)
                     await self.close()
                     self._references.forget()
@@ -111,13 +135,17 @@ class SQLiteDatabase:
             yield Repository(connection)
 
     @asynccontextmanager
-    async def connected_transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def connected_transaction(self) -> AsyncIterator[SQLiteConnection]:
         """Give the connection that writes, within a transaction as ``transaction`` has it."""
         async with self._writing:
             with self._translated_errors():
                 self._require_file()
                 async with self._all_or_nothing():
                     yield self._writer
+
+    def indexing_transaction(self) -> AbstractAsyncContextManager[SQLiteConnection]:
+        """Give the connection that writes: SQLite has only one that writes at a time."""
+        return self.connected_transaction()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Repository]:
@@ -132,14 +160,30 @@ class SQLiteDatabase:
             yield Records(connection)
 
     @asynccontextmanager
-    async def _read(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def watched(self) -> AsyncIterator[Repository]:
+        """Give a repository as ``snapshot`` does, on a connection of its own, which no slow question holds up."""
+        async with self._watching:
+            with self._translated_errors("The database is unavailable."):
+                watcher = await self._open_watcher()
+                async with _rolled_back_on_error(watcher, "BEGIN"):
+                    yield Repository(watcher)
+
+    async def _open_watcher(self) -> SQLiteConnection:
+        if self._watcher is None:
+            if not self._is_open:
+                raise DatabaseError(f"{self.path} is not open")
+            self._watcher, self._version = await self._connections.enter_async_context(self._connect(self._opened)), -1
+        return self._watcher
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[SQLiteConnection]:
         reader = await self._readers.get()
         try:
             with self._translated_errors("The database is unavailable."):
                 if reader is None:
                     if not self._is_open:
                         raise DatabaseError(f"{self.path} is not open")
-                    reader = await self._connections.enter_async_context(self._connect())
+                    reader = await self._connections.enter_async_context(self._connect(self._opened))
                 async with _rolled_back_on_error(reader, "BEGIN"):
                     yield reader
         finally:
@@ -158,9 +202,10 @@ class SQLiteDatabase:
             for _ in range(taken):
                 self._readers.put_nowait(None)
 
-    async def add_deployments(self, rows: Sequence[DeploymentRow]) -> Sequence[int]:
+    async def add_deployments(self, rows: Sequence[DeploymentRow], also: Also | None = None) -> Sequence[int]:
         """Store all rows, durably, or none, and return their ids in the order of the rows.
 
+        What ``also`` does with the repository that it is given is stored with them, or if it raises, nothing is.
         Raises RowRejected if the database will not have one of them, StoreUnavailable if it cannot take any.
         """
         self._require_file()  # here too: while another file is opened, rows meant for the old one must not wait for it
@@ -168,8 +213,8 @@ class SQLiteDatabase:
             with self._translated_errors():
                 self._require_file()
                 stored = self._references.stored(rows)
-                if stored is not None and len(rows) <= ROWS_PER_STATEMENT:
-                    return await self._insert(stored)
+                if stored is not None and len(rows) <= ROWS_PER_STATEMENT and also is None:
+                    return await self._insert(stored, alone=True)
                 ids: list[int] = []
                 async with self._all_or_nothing():
                     found = None
@@ -178,6 +223,8 @@ class SQLiteDatabase:
                         stored = found.stored(rows)
                     for start in range(0, len(stored), ROWS_PER_STATEMENT):
                         ids += await self._insert(stored[start : start + ROWS_PER_STATEMENT])
+                    if also is not None:
+                        await also(Repository(self._writer))
                 if found is not None:
                     self._references.remember(found)
                 return ids
@@ -191,44 +238,45 @@ class SQLiteDatabase:
         try:
             identity = _identity(self.path)
             async with AsyncExitStack() as stack:
-                self._writer = await stack.enter_async_context(self._connect())
+                self._writer = await stack.enter_async_context(self._connect(identity))
+                await self._writer.make_writer()
                 self._log_identity = _identity(self._log_path)
                 self._opened = identity
+                self._turns.open()
                 self._connections = stack.pop_all()
                 self._is_open = True
         except (sqlite3.Error, OSError) as error:
             raise DatabaseError(f"The database {self.path} cannot be opened: {explain(error, self.path)}") from error
         return identity
 
-    def _all_or_nothing(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def _all_or_nothing(self) -> AsyncIterator[None]:
         """Begin what is committed when the block ends, and undone if it raises."""
-        return _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE")
+        try:
+            async with _rolled_back_on_error(self._writer, "BEGIN IMMEDIATE", self._turns.take):
+                yield
+        finally:
+            self._turns.give()
 
-    async def _insert(self, rows: Sequence[StoredRow]) -> range:
+    async def _insert(self, rows: Sequence[StoredRow], *, alone: bool = False) -> range:
+        """Insert rows; with ``alone``, that is a transaction, which waits for its turn."""
         # The cursor is not closed: that would be another trip to the thread, and a finished INSERT holds nothing.
-        cursor = await self._writer.execute(_insert_statement(len(rows)), tuple(chain.from_iterable(rows)))
+        work = partial(self._writer.execute, insert_statement(len(rows)), tuple(chain.from_iterable(rows)))
+        cursor = await (self._writer.on_thread(self._turns.during, work) if alone else self._writer.on_thread(work))
         last = cursor.lastrowid
         assert last is not None
         return range(last - len(rows) + 1, last + 1)
 
-    @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[aiosqlite.Connection]:
-        async with aiosqlite.connect(
-            f"{self.path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=self._busy_timeout,
-            isolation_level=None,
-            cached_statements=2 * ROWS_PER_STATEMENT,
-        ) as connection:
-            for pragma in (
-                "journal_mode = WAL",
-                "synchronous = FULL",
-                "fullfsync = ON",  # macOS only: without it a sync there stops at the disk's own cache
-                "foreign_keys = ON",
-                f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-            ):
-                await connection.execute_fetchall(f"PRAGMA {pragma}")
-            yield connection
+    def _connect(self, identity: tuple[int, int]) -> AbstractAsyncContextManager[SQLiteConnection]:
+        """Connect to the file, and to no other: SQLite would apply the log of the one to the other."""
+
+        def check() -> None:
+            with suppress(FileNotFoundError):
+                if _identity(self.path) == identity:
+                    return
+            raise DatabaseError(f"{self.path} is another file than the one that was opened")
+
+        return connected(f"{self.path.absolute().as_uri()}?mode=rw", self._busy_timeout, check)
 
     @property
     def _log_path(self) -> Path:
@@ -272,23 +320,20 @@ class SQLiteDatabase:
 
 
 @asynccontextmanager
-async def _rolled_back_on_error(connection: aiosqlite.Connection, begin: str) -> AsyncIterator[None]:
+async def _rolled_back_on_error(
+    connection: SQLiteConnection, begin: str, before: Callable[[], None] | None = None
+) -> AsyncIterator[None]:
     try:
-        await connection.execute_fetchall(begin)
+        if before is not None:
+            await connection.on_thread(before)
+        await connection.driver.execute_fetchall(begin)
         yield
-        await connection.commit()
+        await connection.driver.commit()
     except BaseException:  # cancellation too: the next user of the connection must not find a transaction open
-        await connection.rollback()
+        await connection.driver.rollback()
         raise
 
 
 def _identity(path: Path) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
-
-
-@cache
-def _insert_statement(rows: int) -> str:
-    columns = StoredRow._fields
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO deployments ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"

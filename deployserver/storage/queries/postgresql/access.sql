@@ -1,0 +1,11 @@
+-- name: add_api_key$
+-- Without an id it gets the next one.
+INSERT INTO api_keys (id, kind, name, hint, digest, scopes, user_id, created_at, expires_at)
+VALUES (
+    coalesce(:id, nextval(pg_get_serial_sequence('api_keys', 'id'))),
+    :kind, :name, :hint, :digest, :scopes, :user_id, :created_at, :expires_at
+)
+RETURNING id;
+
+-- name: remove_feed$
+SELECT remove_feed(:id);

@@ -1,0 +1,1 @@
+"""SQLite: the database that needs no set-up."""
