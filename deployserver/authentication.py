@@ -9,10 +9,9 @@ from deployserver.clock import Clock
 from deployserver.errors import InvalidCredential
 from deployserver.key_usage import KeyUsage
 from deployserver.live_access import LiveAccess
-from deployserver.lockout import Lockout
 from deployserver.models import ApiKey, Caller
 from deployserver.passwords import Passwords
-from deployserver.settings import SecuritySettings
+from deployserver.shared_lockout import SharedLockout
 
 _UNKNOWN_KEY = "The API key is not valid: it is unknown or has been revoked."
 
@@ -41,16 +40,18 @@ class Authenticator:
         access: LiveAccess,
         passwords: Passwords,
         usage: KeyUsage,
-        settings: SecuritySettings,
+        lockout: SharedLockout,
         clock: Clock,
+        *,
+        pseudo_keys: bool,
     ) -> None:
         self._access = access
         self._passwords = passwords
         self._usage = usage
         self._clock = clock
-        self._pseudo_keys = settings.pseudo_keys
+        self._lockout = lockout
+        self._pseudo_keys = pseudo_keys
         self._checking = asyncio.Lock()
-        self._lockout = Lockout(settings.lockout_failures, settings.lockout_seconds)
 
     async def identify(self, credential: Credential | None, address: str, *, signing_in: bool = False) -> Caller:
         """Return who calls from ``address``; without a credential, Anonymous.
@@ -68,7 +69,7 @@ class Authenticator:
                 key = access.key(password)
                 user, colon, password = password.partition(":")
             if key is not None:
-                return self._with_key(key, address)
+                return await self._with_key(key, address)
             if not colon:
                 return await self._refuse(address, _UNKNOWN_KEY)
             credential = Credential(password, user)
@@ -76,7 +77,10 @@ class Authenticator:
             return await self._refuse(address, "User names and passwords are not accepted here; send an API key.")
         return await self._with_password(credential.user or "", credential.secret, address)
 
-    def _with_key(self, key: ApiKey, address: str) -> Caller:
+    async def _with_key(self, key: ApiKey, address: str) -> Caller:
+        if not key.hint:
+            await self._lockout.settled(address)
+            key = self._access.current.keys.get(key.id, key)  # it may have been revoked meanwhile
         now = self._clock()
         actor = f"API key {key.id}"
         if not key.works_at(now):
@@ -94,9 +98,10 @@ class Authenticator:
             async with self._checking:  # one at a time, so that each counts before the next is looked at
                 self._lockout.require_open(address, None)
                 right = await self._passwords.check(user, password)
-                delay = 0 if right else self._lockout.failed(address)
+                outcome = None if right else self._lockout.failed(address)
+            if outcome is not None:
+                await asyncio.sleep(await outcome)
             if not right or user is None:
-                await asyncio.sleep(delay)
                 actor = f"user {user.name}" if user else "unknown"
                 raise InvalidCredential("The user name or the password is wrong.", actor=actor)
         self._lockout.require_open(address, f"user {user.id}")
@@ -104,6 +109,7 @@ class Authenticator:
         return self._access.current.user_caller(user)
 
     async def _refuse(self, address: str, message: str) -> Caller:
+        await self._lockout.settled(address)
         self._lockout.require_open(address, None)
-        await asyncio.sleep(self._lockout.failed(address))
+        await asyncio.sleep(await self._lockout.failed(address))
         raise InvalidCredential(message, actor="unknown")

@@ -17,6 +17,7 @@ _PROVEN = 100_000
 _FREE_FAILURES = 5
 _STEP_SECONDS = 0.05
 _LONGEST_DELAY_SECONDS = 0.5
+_DAY_SECONDS = 86_400
 
 
 @lru_cache(maxsize=4096)
@@ -25,7 +26,7 @@ def address_group(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return address
+        return address.encode(errors="replace").decode()  # a proxy may pass on any bytes
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)
@@ -44,7 +45,8 @@ class Lockout:
     """Counts wrong credentials by address group; ``failures`` of them within ``seconds`` lock it for ``seconds``.
 
     A credential that was right before from the same address goes on working while it is locked: a busy good agent
-    behind the address of a bad one is not hurt. ``failures=0`` switches it all off.
+    behind the address of a bad one is not hurt. ``failures=0`` switches it all off. All is in memory: see
+    ``SharedLockout``.
     """
 
     def __init__(self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,19 +54,21 @@ class Lockout:
         self._seconds = seconds
         self._clock = clock
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
-        self._proven: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._proven: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def require_open(self, address: str, proof: str | None) -> None:
         """Raise TooManyFailures if the address is locked and ``proof`` (who is calling) never was right from there."""
         if not self._failures:
             return
         group = address_group(address)
+        remaining = self.remaining(group)
+        if remaining and (proof is None or (group, proof) not in self._proven):
+            raise TooManyFailures(remaining)
+
+    def remaining(self, group: str) -> int:
+        """Return for how many seconds, rounded up, an address group stays locked; 0 if it is open."""
         failures = self._failures.get(group)
-        if failures is None:
-            return
-        remaining = failures.locked_until - self._clock()
-        if remaining > 0 and (proof is None or (group, proof) not in self._proven):
-            raise TooManyFailures(math.ceil(remaining))
+        return 0 if failures is None else max(0, math.ceil(failures.locked_until - self._clock()))
 
     def failed(self, address: str) -> float:
         """Count a wrong credential and return how many seconds its answer is to be held back."""
@@ -72,21 +76,37 @@ class Lockout:
             return 0
         group, now = address_group(address), self._clock()
         failures = self._failures.get(group)
-        if failures is None or now - failures.since > self._seconds:
-            failures = self._failures[group] = _Failures(now)
-        self._failures.move_to_end(group)
-        failures.count += 1
-        if failures.count >= self._limit:
-            failures.locked_until = now + self._seconds
-            failures.since, failures.count = now, 0
-        if len(self._failures) > _ADDRESSES:
-            self._failures.popitem(last=False)
+        if failures is None or now >= (failures.locked_until or failures.since + self._seconds):
+            failures = _Failures(now)
+        self._note(group, failures, failures.count + 1)
         return min(max(failures.count - _FREE_FAILURES, 0) * _STEP_SECONDS, _LONGEST_DELAY_SECONDS)
 
-    def succeeded(self, address: str, proof: str) -> None:
-        """Remember that ``proof`` was right from this address."""
-        proven = (address_group(address), proof)
-        if proven not in self._proven:
-            self._proven[proven] = None
-            if len(self._proven) > _PROVEN:
-                self._proven.popitem(last=False)
+    def counted(self, group: str, since: float, count: int, locked_until: float | None) -> None:
+        """Note what was counted elsewhere too; an address that is locked already stays so."""
+        failures = self._failures.get(group) or _Failures(since)
+        failures.since = since
+        failures.locked_until = max(failures.locked_until, locked_until or 0)
+        self._note(group, failures, count)
+
+    def succeeded(self, address: str, proof: str) -> bool:
+        """Remember that ``proof`` was right from this address, and tell whether it is the first time in a day."""
+        return self.prove(address_group(address), proof)
+
+    def prove(self, group: str, proof: str) -> bool:
+        """Remember as ``succeeded`` does."""
+        proven, today = (group, proof), int(self._clock() // _DAY_SECONDS)
+        if self._proven.get(proven) == today:
+            return False
+        self._proven[proven] = today
+        if len(self._proven) > _PROVEN:
+            self._proven.popitem(last=False)
+        return True
+
+    def _note(self, group: str, failures: _Failures, count: int) -> None:
+        failures.count = count
+        if count >= self._limit and not failures.locked_until:
+            failures.locked_until = self._clock() + self._seconds
+        self._failures[group] = failures
+        self._failures.move_to_end(group)
+        if len(self._failures) > _ADDRESSES:
+            self._failures.popitem(last=False)

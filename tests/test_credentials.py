@@ -38,8 +38,10 @@ RECORD_IN_CLOSED = RECORD | {"FeedName": CLOSED}
 
 
 @asynccontextmanager
-async def administration(directory: Path, clock: Callable[[], int] = now) -> AsyncIterator[Administration]:
-    settings = settings_of(directory)
+async def administration(
+    directory: Path, clock: Callable[[], int] = now, **options: Any
+) -> AsyncIterator[Administration]:
+    settings = settings_of(directory, **options)
     migrate(settings)
     store = database(settings)
     await store.open()
@@ -49,9 +51,9 @@ async def administration(directory: Path, clock: Callable[[], int] = now) -> Asy
         await store.close()
 
 
-async def prepare(directory: Path) -> None:
+async def prepare(directory: Path, **options: Any) -> None:
     """Make a feed of each kind, a key of each kind, and users: Anna may record in Closed, Bert nowhere."""
-    async with administration(directory) as admin:
+    async with administration(directory, **options) as admin:
         for name in (CLOSED, OTHER, INACTIVE, UNRECORDED):
             await add_feed(admin, name)
         await add_feed(admin, OPEN, anonymous=True)
@@ -76,9 +78,14 @@ def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start_prepared(start: StartService, prepared_database: Path, tmp_path: Path) -> StartService:
+async def start_prepared(
+    start: StartService, engine: str, database_url: str, prepared_database: Path, tmp_path: Path
+) -> StartService:
     """Start servers with what ``prepare`` makes."""
-    shutil.copy(prepared_database, tmp_path)
+    if engine == "sqlite":
+        shutil.copy(prepared_database, tmp_path)
+    else:
+        await prepare(tmp_path, database_url=database_url)
 
     async def start_service(**options: Any) -> Service:
         return await start(**{"security_lockout_failures": 0} | options)
@@ -489,6 +496,7 @@ async def change_and_wait(
     return await post()
 
 
+@pytest.mark.every_engine
 async def test_a_revoked_key_stops_working_without_a_restart(prepared: Service) -> None:
     """A key that has leaked must be dead as soon as the administrator says so."""
 
@@ -501,6 +509,7 @@ async def test_a_revoked_key_stops_working_without_a_restart(prepared: Service) 
     assert (await prepared.post(RECORD_IN_CLOSED, key=SYSTEM_KEY)).status == 200
 
 
+@pytest.mark.every_engine
 async def test_a_changed_password_and_a_removed_user_stop_working_without_a_restart(prepared: Service) -> None:
     async def with_password() -> Answer:
         return await prepared.post(RECORD_IN_CLOSED, key=None, headers=basic("anna", PASSWORD))
@@ -522,6 +531,7 @@ async def test_a_changed_password_and_a_removed_user_stop_working_without_a_rest
     assert {row["recorded_by"] for row in await prepared.rows()} == {"user Anna", "user Anna, API key 3 (laptop)"}
 
 
+@pytest.mark.every_engine
 async def test_new_feeds_keys_and_privileges_work_without_a_restart(prepared: Service) -> None:
     admin = prepared.admin
     secret = (await create_key(admin, "feed", feeds=[OTHER])).secret
@@ -545,6 +555,7 @@ async def test_new_feeds_keys_and_privileges_work_without_a_restart(prepared: Se
     await change_and_wait(prepared, with_key, update_feed(admin, OTHER, active=False), 400)
 
 
+@pytest.mark.every_engine
 async def test_a_key_bound_to_a_removed_feed_may_nothing(prepared: Service) -> None:
     async def post() -> Answer:
         return await prepared.post(RECORD_IN_CLOSED, key=FEED_KEY)
@@ -589,6 +600,7 @@ async def test_a_key_given_by_hand_must_fit_in_a_header(prepared: Service, value
         await create_key(prepared.admin, "system", value=value)
 
 
+@pytest.mark.every_engine
 async def test_a_key_given_by_hand_exists_once_and_leaves_no_hint(prepared: Service) -> None:
     """A key that was revoked because it leaked must not come back by accident either."""
     await revoke_key(prepared.admin, 1)

@@ -159,6 +159,7 @@ async def guess(service: Service, number: int) -> list[Answer]:
     return [await service.post(RECORD, key=f"wrong{guess}") for guess in range(number)]
 
 
+@pytest.mark.every_engine
 async def test_a_guesser_gets_429_and_a_known_key_goes_on_working(start: StartService) -> None:
     service = await start(security_lockout_failures=3)
     random = (await create_key(service.admin, "system")).secret
@@ -178,6 +179,7 @@ async def test_a_guesser_gets_429_and_a_known_key_goes_on_working(start: StartSe
     assert len(await service.rows()) == before + 2
 
 
+@pytest.mark.every_engine
 async def test_passwords_guessed_at_once_are_counted_one_by_one(start: StartService) -> None:
     """All are on their way before the first is found wrong; only so many may be checked all the same."""
     service = await start(security_lockout_failures=3)
@@ -193,6 +195,7 @@ async def test_who_sends_no_credential_is_not_locked_out(start: StartService) ->
     assert (await service.request("GET", "/health")).status == 200
 
 
+@pytest.mark.every_engine
 async def test_a_lockout_ends(start: StartService) -> None:
     service = await start(security_lockout_failures=1, security_lockout_seconds=1)
     assert [answer.status for answer in await guess(service, 2)] == [403, 429]
@@ -203,6 +206,7 @@ async def test_a_lockout_ends(start: StartService) -> None:
     assert locked.status == 200
 
 
+@pytest.mark.every_engine
 async def test_passwords_are_counted_too_and_a_remembered_one_goes_on_working(start: StartService) -> None:
     service = await start(security_lockout_failures=2)
     await add_user(service.admin, "Anna", "right")

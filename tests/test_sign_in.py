@@ -21,7 +21,6 @@ from markupsafe import escape
 from reading import Events
 from waiting import until
 
-from deployserver import live_access
 from deployserver.administration import Administration
 from deployserver.api import keys
 from deployserver.api.session_cookie import COOKIE
@@ -33,6 +32,7 @@ from deployserver.models import DOWNLOAD_PACKAGE
 from deployserver.pages.entrance import to_sign_in
 from deployserver.pages.local_path import local_path
 from deployserver.privileges import add_privilege
+from deployserver.settings import Settings
 from deployserver.storage import database, migrate
 from deployserver.users import add_user, remove_user, set_password
 
@@ -83,28 +83,32 @@ async def make_people(admin: Administration) -> None:
 def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a key of each kind, and Anna."""
     directory = tmp_path_factory.mktemp("prepared")
-
-    async def prepare() -> None:
-        settings = settings_of(directory)
-        migrate(settings)
-        store = database(settings)
-        await store.open()
-        try:
-            admin = Administration(store, "test", now)
-            await add_feed(admin, FEED)
-            await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
-            await make_people(admin)
-        finally:
-            await store.close()
-
-    asyncio.run(prepare())
+    asyncio.run(prepare(settings_of(directory)))
     return directory / "test.db"
 
 
+async def prepare(settings: Settings) -> None:
+    migrate(settings)
+    store = database(settings)
+    await store.open()
+    try:
+        admin = Administration(store, "test", now)
+        await add_feed(admin, FEED)
+        await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
+        await make_people(admin)
+    finally:
+        await store.close()
+
+
 @pytest.fixture
-def start_site(start: StartService, prepared_database: Path, tmp_path: Path) -> StartService:
-    """Start servers on a copy of the prepared database."""
-    shutil.copy(prepared_database, tmp_path)
+async def start_site(
+    start: StartService, engine: str, database_url: str, prepared_database: Path, tmp_path: Path
+) -> StartService:
+    """Start servers on a copy of the prepared database, or one like it."""
+    if engine == "sqlite":
+        shutil.copy(prepared_database, tmp_path)
+    else:
+        await prepare(settings_of(tmp_path, database_url=database_url))
     return start
 
 
@@ -252,6 +256,7 @@ async def test_an_incomplete_form_is_no_guess(site: Service, form: dict[str, str
     assert await site.rows("SELECT * FROM audit WHERE action = 'refused'") == []
 
 
+@pytest.mark.every_engine
 async def test_the_lockout_is_that_of_the_api(start_site: StartService) -> None:
     service = await start_site(security_lockout_failures=3)
     signed_in = token(await sign_in(service))
@@ -543,6 +548,7 @@ async def sign_out(service: Service, value: str) -> Answer:
     return await service.request("POST", "/sign-out", headers=with_cookie(value) | SAME_SITE)
 
 
+@pytest.mark.every_engine
 async def test_signing_out_ends_a_copied_cookie_too(site: Service) -> None:
     value, other = token(await sign_in(site)), token(await sign_in(site))
     answer = await sign_out(site, value)
@@ -562,6 +568,7 @@ async def is_ended(service: Service, value: str) -> None:
         await until(is_anonymous)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("password", ["another", PASSWORD], ids=["another", "the same"])
 async def test_a_new_password_ends_the_users_own_sessions(site: Service, password: str) -> None:
     """Also a new hash of the same one: whoever sets it wants everybody else out. A key is not the password."""
@@ -571,6 +578,7 @@ async def test_a_new_password_ends_the_users_own_sessions(site: Service, passwor
     assert (await seen_as(site, by_key)).startswith("user Anna, API key")
 
 
+@pytest.mark.every_engine
 async def test_removing_a_user_ends_all_their_sessions(site: Service) -> None:
     values = [token(await sign_in(site)), token(await sign_in(site, {"key": PERSONAL_KEY}))]
     system = token(await sign_in(site, {"key": SYSTEM_KEY}))
@@ -581,6 +589,7 @@ async def test_removing_a_user_ends_all_their_sessions(site: Service) -> None:
     assert len(await site.rows("SELECT * FROM sessions")) == 1
 
 
+@pytest.mark.every_engine
 async def test_revoking_a_key_ends_its_sessions(site: Service) -> None:
     by_key, by_password = token(await sign_in(site, {"key": PERSONAL_KEY})), token(await sign_in(site))
     await revoke_key(site.admin, 3)
@@ -598,6 +607,7 @@ class Times:
         return self.now
 
 
+@pytest.mark.every_engine
 async def test_a_key_that_expires_ends_its_sessions(start: StartService) -> None:
     times = Times()
     service = await start(clock=times)
@@ -619,6 +629,7 @@ async def last_seen(service: Service) -> int:
     return int(rows[0]["at"])
 
 
+@pytest.mark.every_engine
 async def test_a_session_ends_after_its_hours_however_much_it_is_used(start_site: StartService) -> None:
     times = Times()
     service = await start_site(clock=times, security_session_hours=8)
@@ -639,6 +650,7 @@ async def test_a_session_ends_after_its_hours_however_much_it_is_used(start_site
     assert (page.json["caller"], is_cleared(page)) == ("Anonymous", True)
 
 
+@pytest.mark.every_engine
 async def test_a_session_ends_when_it_has_not_been_used_for_a_quarter_of_its_hours(start_site: StartService) -> None:
     times = Times()
     service = await start_site(clock=times, security_session_hours=8)
@@ -676,6 +688,16 @@ async def test_the_last_use_is_still_written_when_the_server_stops(tmp_path: Pat
 # Several servers, and restarts
 
 
+async def end_watches() -> None:
+    """Let no server hear any more of what others change."""
+    watches = [task for task in asyncio.all_tasks() if task.get_name() == "access watch"]
+    assert watches
+    for task in watches:
+        task.cancel()
+    await asyncio.wait(watches)
+
+
+@pytest.mark.every_engine
 async def test_two_servers_share_sessions_and_their_ends(start_site: StartService) -> None:
     one, two = await start_site(), await start_site()
     value = token(await sign_in(one))
@@ -685,27 +707,22 @@ async def test_two_servers_share_sessions_and_their_ends(start_site: StartServic
     assert await seen_as(two, value) == "Anonymous"
 
 
-async def test_a_server_that_does_not_know_the_user_yet_looks_again(
-    start: StartService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.every_engine
+async def test_a_server_that_does_not_know_the_user_yet_looks_again(start: StartService) -> None:
     """Who has just been made, and signed in elsewhere, must not lose the cookie here."""
-    with monkeypatch.context() as patched:
-        patched.setattr(live_access, "WATCH_SECONDS", 600)
-        behind = await start()
-        await asyncio.sleep(0.1)  # its watch has gone to sleep for that long
+    behind = await start()
+    await end_watches()
     await make_people(behind.admin)
     ahead = await start()
     assert (await behind.post(RECORD, key=PERSONAL_KEY)).status == 403
     assert await seen_as(behind, token(await sign_in(ahead))) == "user Anna"
 
 
-async def test_a_user_removed_a_moment_ago_cannot_sign_in(
-    start_site: StartService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.every_engine
+async def test_a_user_removed_a_moment_ago_cannot_sign_in(start_site: StartService) -> None:
     """The server does not know it yet; the database does."""
-    monkeypatch.setattr(live_access, "WATCH_SECONDS", 600)
     service = await start_site()
-    await asyncio.sleep(0.1)
+    await end_watches()
     await remove_user(service.admin, "Anna")
     answer = await sign_in(service)
     assert (answer.status, alert(answer)) == (403, "The user name or the password is wrong.")
@@ -722,6 +739,7 @@ async def test_a_session_outlives_a_restart(tmp_path: Path) -> None:
 # The audit, and a database that does not do its part
 
 
+@pytest.mark.every_engine
 async def test_the_audit_knows_who_signed_in_and_out(start_site: StartService) -> None:
     times = Times()
     service = await start_site(clock=times)
