@@ -30,11 +30,10 @@ _quoted = lru_cache(maxsize=1024)(encode_basestring_ascii)
 _NO_LINES = dict.fromkeys((*range(32), 127, *range(128, 160)), " ")
 
 
-def configure_logging(settings: LoggingSettings, stream: TextIO | None = None) -> None:
-    """Send what this process logs to ``stream`` (standard error) as the settings say."""
-    stream = stream or sys.stderr
-    as_text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
-    handler = BatchingHandler(stream)
+def configure_logging(settings: LoggingSettings, handler: BatchingHandler | None = None) -> None:
+    """Send what this process logs to ``handler`` (standard error's) as the settings say."""
+    handler = handler or BatchingHandler(sys.stderr)
+    as_text = settings.format == "text" or (settings.format == "auto" and handler.stream.isatty())
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     root = logging.getLogger()
     for old in root.handlers[:]:

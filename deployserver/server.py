@@ -1,28 +1,27 @@
-"""Runs the application: event loop, sockets, TLS, signals, and an end that loses nothing."""
+"""Runs the application: event loop, sockets, TLS, and an end that loses nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
-import os
-import signal
 import ssl
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from deployserver.addresses import ADVICE, UNUSABLE, cannot_listen
 from deployserver.api import keys
 from deployserver.api.formats import abort
 from deployserver.api.protocol import Protocol
+from deployserver.api.shortcut import add_shortcuts
 from deployserver.app import create_app
 from deployserver.errors import ConfigurationError
 from deployserver.settings import ServerSettings, Settings
+from deployserver.signals import with_signals
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +36,10 @@ _PROTOCOL_OPTIONS: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
+async def listening(app: web.Application, settings: Settings, *, share_port: bool = False) -> AsyncIterator[str]:
     """Serve ``app`` while the block runs and give the URL it is reached at, with the port that was really taken.
+
+    With ``share_port``, other processes that say so may listen on the same port, each for its share of the connections.
 
     At the end no connection is accepted any more, requests under way are answered (up to ``shutdown_timeout``), what
     is queued is written, and the database is closed. Raises ConfigurationError if the address or TLS cannot be used.
@@ -47,7 +48,8 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[s
     await runner.setup()
     try:
         assert runner.server is not None
-        async with accepting(runner.server, settings, app[keys.STOPPING].set) as url:
+        add_shortcuts(runner.server, app)
+        async with accepting(runner.server, settings, app[keys.STOPPING].set, share_port=share_port) as url:
             yield url
     finally:
         await runner.cleanup()
@@ -60,7 +62,8 @@ async def accepting(
     stop: Callable[[], None],
     protocol: type[Protocol] = Protocol,
     *,
-    advice: str = "Choose another with --host and --port, or in [server].",
+    advice: str = ADVICE,
+    share_port: bool = False,
 ) -> AsyncIterator[str]:
     """Accept connections for ``manager`` while the block runs, and give the URL as ``listening`` does.
 
@@ -77,13 +80,10 @@ async def accepting(
             server.port,
             ssl=tls,
             backlog=1024,
+            reuse_port=share_port or None,
         )
-    except (OSError, OverflowError, UnicodeError) as error:
-        taken = "Is another server running there? " if getattr(error, "errno", None) == errno.EADDRINUSE else ""
-        raise ConfigurationError(
-            f"Cannot listen on {server.host} port {server.port}: {getattr(error, 'strerror', None) or error}. "
-            f"{taken}{advice}"
-        ) from error
+    except UNUSABLE as error:
+        raise cannot_listen(server, error, advice) from error
     try:
         port = listener.sockets[0].getsockname()[1]
         yield _url(server, port, tls is not None)
@@ -125,34 +125,18 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Run ``serve`` on the fastest event loop there is: uvloop if it is installed, else asyncio's own."""
+    """Run ``serve``."""
+    run_in_loop(serve(settings, ready))
+
+
+def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work`` on the fastest event loop there is: uvloop if it is installed, else asyncio's own."""
     # What is there at the start stays, so it need not be looked at again; and requests leave so little behind that
     # looking for cycles every few hundred allocations, Python's default, finds nothing.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings, ready))
-
-
-def with_signals(stop: asyncio.Event) -> None:
-    """Let SIGTERM and Ctrl-C (on Windows Ctrl-Break too) set ``stop``; a second one ends the process at once."""
-    loop = asyncio.get_running_loop()
-
-    def told_to_stop(number: int) -> None:
-        if stop.is_set():
-            _log.warning("told to stop again: ending at once")
-            logging.shutdown()
-            os._exit(128 + number)  # an ordinary exit would wait for clients and threads; what was answered is stored
-        stop.set()
-
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if sys.platform == "win32":
-        numbers.append(signal.SIGBREAK)
-    for number in numbers:
-        try:
-            loop.add_signal_handler(number, told_to_stop, number)
-        except NotImplementedError:  # Windows' event loop
-            signal.signal(number, lambda number, _: loop.call_soon_threadsafe(told_to_stop, number))
+        runner.run(work)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

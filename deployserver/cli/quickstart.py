@@ -14,12 +14,12 @@ from deployserver.administration import Administration
 from deployserver.api_keys import create_key
 from deployserver.cli.serve import add_listen_options, listen_overrides, run_server
 from deployserver.clock import now
-from deployserver.config import QUICKSTART_DIRECTORY
+from deployserver.config import QUICKSTART_DIRECTORY, Configuration
 from deployserver.errors import ConfigurationError, DatabaseError
 from deployserver.example_config import example_config
 from deployserver.feeds import add_feed
 from deployserver.settings import Settings
-from deployserver.storage import database, migrate
+from deployserver.storage import database, engine, migrate
 
 _KEY_NAME = "quickstart"
 _BODY = (
@@ -63,7 +63,7 @@ def _quickstart(arguments: argparse.Namespace, environ: Mapping[str, str]) -> No
         print(f"API key for the feed {arguments.feed}, shown this once:\n\n    {secret}\n", flush=True)
 
     def ready(url: str) -> None:
-        print(_welcome(url, arguments.feed, secret, file), flush=True)
+        print(_welcome(url, arguments.feed, secret, file, _database_of(configured, file)), flush=True)
 
     run_server(configured, ready)
 
@@ -104,8 +104,15 @@ def _command(file: Path, *words: str) -> str:
     return shlex.join(["deployserver", "--config", str(file), *words])
 
 
-def _welcome(url: str, feed: str, secret: str | None, file: Path) -> str:
-    head = f"deployserver is ready on {url}\nConfiguration: {file}. Ctrl-C stops it."
+def _database_of(configured: Configuration, file: Path) -> str:
+    """Return where the database is, and what says so if that is not the file: without it the next start has another."""
+    (url,) = (value for value in configured.values if value.option.variable == "DEPLOYSERVER_DATABASE_URL")
+    said_by = "" if url.source in (str(file), "the default") else f", as {url.source} says"
+    return f"{engine(configured.settings).place}{said_by}"
+
+
+def _welcome(url: str, feed: str, secret: str | None, file: Path, place: str) -> str:
+    head = f"deployserver is ready on {url}\nConfiguration: {file}. Database: {place}. Ctrl-C stops it."
     if secret is None:
         another = _command(file, "key", "create", "--feed", feed)
         return f"{head}\nThe API key was shown at the first start; another: {another}"
