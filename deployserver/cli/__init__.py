@@ -10,7 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deployserver import __version__
-from deployserver.cli import audit, database, double, feed, key, privilege, quickstart, replay, serve, settings, user
+from deployserver.cli import (
+    audit,
+    database,
+    double,
+    export,
+    feed,
+    key,
+    load,
+    privilege,
+    quickstart,
+    replay,
+    serve,
+    settings,
+    user,
+)
 from deployserver.errors import ConfigurationError, DeployServerError, InvalidValue
 
 DONE, FAILED, USAGE, NO = 0, 1, 2, 3
@@ -80,6 +94,20 @@ def make_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="configuration file")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (quickstart, serve, double, replay, feed, key, user, privilege, audit, database, settings):
+    for module in (
+        quickstart,
+        serve,
+        double,
+        replay,
+        feed,
+        key,
+        user,
+        privilege,
+        audit,
+        load,
+        export,
+        database,
+        settings,
+    ):
         module.add_commands(commands, common)
     return parser
