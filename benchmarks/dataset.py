@@ -27,7 +27,7 @@ from deployserver.example_config import example_config
 from deployserver.feeds import add_feed
 from deployserver.models import AUTHENTICATED, VIEW_FEED, DeploymentRow
 from deployserver.privileges import add_privilege
-from deployserver.storage import SQLiteDatabase
+from deployserver.storage import Database
 from deployserver.storage.indexing import index_next
 from deployserver.users import add_user
 
@@ -110,7 +110,7 @@ def _other_case(target: str) -> str:
     return target.lower() if target.upper() == target else target.upper()
 
 
-async def load(store: SQLiteDatabase, scale: Scale, progress: Callable[[int], None] = lambda _: None) -> Dataset:
+async def load(store: Database, scale: Scale, progress: Callable[[int], None] = lambda _: None) -> Dataset:
     """Fill an open and migrated database that has no feeds, and tell ``progress`` the number of records so far.
 
     It gets the feeds, of which DefaultNuGet is open to Anonymous, a key for each application, and the records.
@@ -132,15 +132,15 @@ async def load(store: SQLiteDatabase, scale: Scale, progress: Callable[[int], No
     return dataset
 
 
-async def index_all(store: SQLiteDatabase) -> None:
+async def index_all(store: Database) -> None:
     """Do at once what a server would do in the moments after it has recorded."""
     indexed = True
     while indexed:
-        async with store.connected_transaction() as connection:
+        async with store.indexing_transaction() as connection:
             indexed = await index_next(connection, 5 * _BATCH)
 
 
-async def _set_up(store: SQLiteDatabase) -> None:
+async def _set_up(store: Database) -> None:
     """Make the key and the user that are told at the end; the user, as all who sign in, may view all feeds."""
     admin = Administration(store, "dataset", now)
     await create_key(admin, "system", value=KEY, name="dataset")
@@ -148,7 +148,7 @@ async def _set_up(store: SQLiteDatabase) -> None:
     await add_privilege(admin, AUTHENTICATED, VIEW_FEED, None, granted=True)
 
 
-async def _fill(store: SQLiteDatabase, scale: Scale) -> None:
+async def _fill(store: Database, scale: Scale) -> None:
     started = shown = time.monotonic()
 
     def progress(done: int) -> None:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import MemoryWatch, cpu_seconds
+from processes import MemoryWatch, cpu_of_all
 from servers import Server
 
 _SCRIPT = Path(__file__).with_name("post.lua")
@@ -42,10 +42,10 @@ def measure(server: Server, connections: int, seconds: float, *, skewed: bool = 
     Raises ProcessLookupError if it has died. A server with a database must hold at least as many rows as wrk has
     counted 2xx answers of it.
     """
-    cpu = cpu_seconds(server.process.pid)
+    cpu = cpu_of_all(server.process.pid)
     with MemoryWatch(server.process.pid) as memory:
-        counted = _wrk(server.url, connections, seconds, skewed)
-    cpu = cpu_seconds(server.process.pid) - cpu
+        counted = _wrk(server, connections, seconds, skewed)
+    cpu = cpu_of_all(server.process.pid) - cpu
     requests, not_2xx = counted["requests"], counted["not_2xx"]
     server.answered += requests - not_2xx
     rows = server.rows()
@@ -63,11 +63,11 @@ def measure(server: Server, connections: int, seconds: float, *, skewed: bool = 
     )
 
 
-def _wrk(url: str, connections: int, seconds: float, skewed: bool) -> dict[str, int]:
+def _wrk(server: Server, connections: int, seconds: float, skewed: bool) -> dict[str, int]:
     duration = f"-d{max(round(seconds), 1)}"  # wrk takes whole seconds
     patience = ("--timeout", "30")  # a slow answer shows in the latency, and is no failure
-    command = ["wrk", "-t1", f"-c{connections}", duration, *patience, "--latency", "-s", str(_SCRIPT), url]
-    environment = {**os.environ, "SKEWED": "1"} if skewed else None
+    command = ["wrk", "-t1", f"-c{connections}", duration, *patience, "--latency", "-s", str(_SCRIPT), server.url]
+    environment = os.environ | server.post.environment | ({"SKEWED": "1"} if skewed else {})
     output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     line = next(line for line in output.splitlines() if line.startswith("JSON "))
     counted: dict[str, int] = json.loads(line.removeprefix("JSON "))

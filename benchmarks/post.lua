@@ -12,6 +12,13 @@ if os.getenv("AUTHORIZATION") then
   wrk.headers["Authorization"] = os.getenv("AUTHORIZATION")
 end
 
+-- For the peers: see peers.py.
+if os.getenv("POST_JSON") then
+  wrk.body = os.getenv("POST_JSON")
+  wrk.headers["Content-Type"] = "application/json"
+  if os.getenv("POST_TOKEN") then wrk.headers["Authorization"] = "Bearer " .. os.getenv("POST_TOKEN") end
+end
+
 -- With SKEWED set: 5,000 packages and 2,000 targets, a few of which are in most requests, as in real life (log-uniform,
 -- which is close to Zipf's law), with 20 applications, 300 users and a version that rises.
 if os.getenv("SKEWED") then

@@ -7,6 +7,7 @@ else the machine does hits all of them alike. What counts is the median of the r
 from __future__ import annotations
 
 import argparse
+import asyncio
 import dataclasses
 import json
 import subprocess
@@ -16,8 +17,11 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+import peers
+import postgres
 import report
 import servers
+from commits import COMMIT, Commits
 from load import Sample, measure, wrk_is_missing
 from processes import machine
 from servers import CannotStart, Server, Start
@@ -26,8 +30,18 @@ SERVERS: dict[str, Start] = {
     "bare": servers.start_baseline,
     "schema": servers.start_baseline,
     "deployserver": servers.start_product,
+    "2 workers": partial(servers.start_product, workers=2),
     "usual": servers.start_usual,
 }
+ON_POSTGRESQL = {"postgresql": 1, "postgresql, 2 workers": 2}
+"""Workers of the product on PostgreSQL."""
+
+PEERS: dict[str, Start] = {
+    "soul": peers.start_soul,
+    "datasette": peers.start_datasette,
+    "json-server": peers.start_json_server,
+}
+NAMES = (*SERVERS, *ON_POSTGRESQL, *PEERS)
 
 Measured = dict[int, dict[str, list[Sample]]]
 """Samples by connections and server, one a round."""
@@ -62,13 +76,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="how often each server is loaded (default 7)")
     parser.add_argument("--seconds", type=float, default=3, help="for how long each time, whole seconds (default 3)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 64], metavar="N", help="default 1 64")
-    parser.add_argument("--only", nargs="+", choices=tuple(SERVERS), help="leave out the other servers")
+    parser.add_argument("--only", nargs="+", choices=NAMES, help="leave out the other servers")
+    parser.add_argument("--peers", action="store_true", help=f"run {', '.join(PEERS)} too")
     parser.add_argument(
         "--checkout",
         action="append",
         default=[],
         metavar="NAME=DIRECTORY",
         help="also run the product from another checkout, to compare a change with what was before",
+    )
+    parser.add_argument(
+        "--database",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="also run the product on a copy of a database with the key and the feed of the benchmark: a dataset's",
     )
     parser.add_argument(
         "--skewed",
@@ -81,10 +103,14 @@ def _arguments() -> argparse.Namespace:
 
 def _started(arguments: argparse.Namespace, stack: ExitStack) -> Iterator[Server]:
     """Start the servers; one that cannot be started is left out, with a word why."""
-    starts = {name: start for name, start in SERVERS.items() if not arguments.only or name in arguments.only}
+    known = SERVERS | _on_postgresql(arguments, stack) | (PEERS if arguments.peers or arguments.only else {})
+    starts = {name: start for name, start in known.items() if not arguments.only or name in arguments.only}
     for given in arguments.checkout:
         name, _, directory = given.partition("=")
         starts[name] = partial(servers.start_product, checkout=Path(directory))
+    for given in arguments.database:
+        name, _, file = given.partition("=")
+        starts[name] = partial(servers.start_product, database=Path(file))
     for name, start in starts.items():
         try:
             server = start(name, servers.fresh_directory(name))
@@ -97,9 +123,27 @@ def _started(arguments: argparse.Namespace, stack: ExitStack) -> Iterator[Server
         yield server
 
 
+def _on_postgresql(arguments: argparse.Namespace, stack: ExitStack) -> dict[str, Start]:
+    """Start a PostgreSQL server, if it is wanted, and return how to start the product on a database of it each."""
+    wanted = [name for name in ON_POSTGRESQL if not arguments.only or name in arguments.only]
+    running = postgres.cluster() if wanted else None
+    if running is None:
+        if wanted:
+            print(f"{', '.join(wanted)}: left out, for want of PostgreSQL or its driver (asyncpg)")
+        return {}
+    cluster = stack.enter_context(running)
+    return {
+        name: partial(servers.start_product, workers=ON_POSTGRESQL[name], url=cluster.url(asyncio.run(cluster.make())))
+        for name in wanted
+    }
+
+
 def _measure(started: Sequence[Server], arguments: argparse.Namespace) -> Measured:
     """Load each server once to warm up and then in each round, starting with another one each time."""
     measured: Measured = {connections: {server.name: [] for server in started} for connections in arguments.connections}
+    commits = Commits(servers.fresh_directory(COMMIT)) if 1 in measured else None
+    if commits is not None:
+        measured[1][COMMIT] = []
     for server in started:
         measure(server, max(arguments.connections), 1)
     for number in range(arguments.rounds):
@@ -107,6 +151,8 @@ def _measure(started: Sequence[Server], arguments: argparse.Namespace) -> Measur
         for connections, samples in measured.items():
             for server in [*started[shift:], *started[:shift]]:
                 samples[server.name].append(measure(server, connections, arguments.seconds, skewed=arguments.skewed))
+            if commits is not None and connections == 1:
+                samples[COMMIT].append(commits.measure(arguments.seconds))
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     return measured
 
