@@ -12,6 +12,8 @@ from waiting import until
 from deployserver.api_keys import create_key
 from deployserver.feeds import add_feed
 
+pytestmark = pytest.mark.every_engine
+
 PATH = "/api/deployments/affected"
 
 

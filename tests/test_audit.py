@@ -83,6 +83,7 @@ CHANGES: list[tuple[Callable[[Administration], Awaitable[Any]], str, str, dict[s
 ]
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(("change", "action", "subject", "detail"), CHANGES)
 async def test_every_change_is_in_the_audit(
     service: Service,
@@ -102,6 +103,7 @@ async def test_every_change_is_in_the_audit(
     assert SECRET not in str(await service.rows("SELECT * FROM audit"))
 
 
+@pytest.mark.every_engine
 def test_every_action_is_covered_here() -> None:
     """A new kind of change needs a row in the table above."""
     assert {action for _, action, _, _ in CHANGES} == {
@@ -110,6 +112,7 @@ def test_every_action_is_covered_here() -> None:
     }
 
 
+@pytest.mark.every_engine
 async def test_what_was_not_changed_is_not_in_the_audit(service: Service) -> None:
     before = (await service.admin.audit(1000), (await service.admin.access()).revision)
     with pytest.raises(Conflict):
@@ -119,6 +122,7 @@ async def test_what_was_not_changed_is_not_in_the_audit(service: Service) -> Non
     assert (await service.admin.audit(1000), (await service.admin.access()).revision) == before
 
 
+@pytest.mark.every_engine
 async def test_the_newest_entries_come_first_and_so_many_as_asked_for(service: Service) -> None:
     for name in ("a", "b", "c"):
         await add_feed(service.admin, name)
@@ -146,6 +150,7 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(
     ("headers", "feed", "actor", "subject", "reason"),
     [
@@ -178,6 +183,7 @@ async def test_a_refused_call_is_in_the_audit_with_its_reason(
     assert SECRET not in str(await service.rows("SELECT * FROM audit"))
 
 
+@pytest.mark.every_engine
 async def test_a_revoked_key_is_named_by_its_number(service: Service) -> None:
     """Somebody still uses it: the administrator wants to know which."""
     await revoke_key(service.admin, 1)
@@ -190,6 +196,7 @@ async def test_a_revoked_key_is_named_by_its_number(service: Service) -> None:
     assert entry.actor == "API key 1"
 
 
+@pytest.mark.every_engine
 async def test_refused_calls_that_are_alike_share_a_row_a_minute(start: StartService) -> None:
     """Somebody who hammers the server cannot fill its disk."""
     times = [START]
@@ -206,6 +213,7 @@ async def test_refused_calls_that_are_alike_share_a_row_a_minute(start: StartSer
     ]
 
 
+@pytest.mark.every_engine
 async def test_calls_refused_by_the_lockout_are_counted_apart(start: StartService) -> None:
     service = await start(clock=lambda: START, security_lockout_failures=1)
     statuses = [(await service.post(RECORD, key="wrong")).status for _ in range(4)]
@@ -213,6 +221,7 @@ async def test_calls_refused_by_the_lockout_are_counted_apart(start: StartServic
     assert [(entry.detail[:4], entry.count) for entry in await refusals(service, 4)] == [("403 ", 1), ("429 ", 3)]
 
 
+@pytest.mark.every_engine
 async def test_accepted_and_merely_invalid_calls_are_not_in_the_audit(service: Service) -> None:
     assert (await service.post(RECORD)).status == 200
     assert (await service.post(RECORD | {"Version": ""})).status == 400
@@ -221,6 +230,7 @@ async def test_accepted_and_merely_invalid_calls_are_not_in_the_audit(service: S
     await refusals(service, 1)
 
 
+@pytest.mark.every_engine
 async def test_what_waits_is_written_when_the_server_stops(service: Service) -> None:
     async with RefusalAudit(service.store, lambda: START) as audit:
         for number in range(100):
@@ -229,6 +239,7 @@ async def test_what_waits_is_written_when_the_server_stops(service: Service) -> 
     assert {(entry.address, entry.count) for entry in entries} == {(f"192.0.2.{number}", 10) for number in range(10)}
 
 
+@pytest.mark.every_engine
 async def test_servers_on_one_database_count_together(service: Service) -> None:
     for _ in range(2):
         async with RefusalAudit(service.store, lambda: START) as audit:

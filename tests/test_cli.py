@@ -26,7 +26,7 @@ from deployserver.cli.output import print_rows
 from deployserver.models import DeploymentRow
 from deployserver.passwords import hash_password
 from deployserver.storage import SQLiteDatabase
-from deployserver.storage.migrator import migration_state
+from deployserver.storage.sqlite.migrator import migration_state
 
 MIGRATIONS = sorted(file.stem for file in (Path(__file__).parents[1] / "migrations" / "sqlite").glob("*.sql"))
 KEY = "a-key-given-by-hand-0123456789"
@@ -198,6 +198,8 @@ NEEDING_A_DATABASE: list[list[str]] = [
     ["privilege", "list"],
     ["privilege", "explain", "--anonymous", "--feed", "x"],
     ["audit"],
+    ["load", "history.ndjson"],
+    ["export"],
     ["database", "backup", "copy.db"],
 ]
 

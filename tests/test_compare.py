@@ -11,6 +11,8 @@ from reading import START, all_pages, error, found, pages, read, record, row
 from deployserver.api_keys import create_key
 from deployserver.feeds import add_feed
 
+pytestmark = pytest.mark.every_engine
+
 
 async def kinds(service: Service, **query: Any) -> dict[str, str]:
     return {item["PackageName"]: item["Difference"] for item in await found(service, "/compare", **query)}

@@ -8,14 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import database_path
 
 from deployserver import config
 from deployserver.config import Configuration
+from deployserver.database_urls import hide_password
 from deployserver.errors import ConfigurationError
 from deployserver.example_config import example_config
-from deployserver.option_values import hide_password
 from deployserver.settings import OPTIONS, SECTIONS, Option
-from deployserver.storage import database_path
 
 ROOT = Path(__file__).parents[1]
 PORT = ("server", "port")
@@ -237,6 +237,8 @@ BAD_VALUES = [
     ("server", "base_path", "http://x/proget", "it must be a path such as /proget"),
     ("server", "trusted_proxies", "proxy", "holds something that is no address or network: 'proxy'"),
     ("server", "trusted_proxies", "10.0.0.1/8", "holds something that is no address or network: 10.0.0.1/8"),
+    ("server", "workers", "0", "is 0; it must be a whole number from 1 to 256"),
+    ("server", "workers", "auto", "is 'auto'; it must be a whole number from 1 to 256"),
     ("server", "shutdown_timeout", "-1", "is -1; it must be a number of 0 or more"),
     ("server", "shutdown_timeout", "inf", "is inf; it must be a number of 0 or more"),
     ("server", "shutdown_timeout", "nan", "is nan; it must be a number of 0 or more"),
@@ -245,7 +247,20 @@ BAD_VALUES = [
     ("database", "url", "records.db", "is 'records.db'; it must be sqlite:///FILE"),
     ("database", "url", "sqlite:///", "is 'sqlite:///'; it must be sqlite:///FILE"),
     ("database", "url", "sqlite://records.db", "it must be sqlite:///FILE"),
-    ("database", "url", "postgresql://u:secret@host/db", r"is 'postgresql://u:\*\*\*@host/db'; it must be sqlite"),
+    ("database", "url", "mysql://u:secret@host/db", r"is 'mysql://u:\*\*\*@host/db'; it must be sqlite"),
+    ("database", "url", "postgresql://u:secret#1@host/db", "holds a #, where it would end; in a user name or password"),
+    ("database", "url", "postgresql://u:sec@ret@host/db", "holds more than one @ before the name of the database"),
+    ("database", "url", "postgresql://u:sec/ret@host/db", "has a port that is no number from 1 to 65535"),
+    ("database", "url", "postgresql://u@host:0/db", "has a port that is no number from 1 to 65535"),
+    ("database", "url", "postgresql://u@host/db?sslmode", "is no URL; it must be postgresql://USER:PASSWORD@HOST"),
+    ("database", "url", "postgresql://u@host/db?sslmode=yes", "says sslmode=yes; it must be one of disable, allow"),
+    (
+        "database",
+        "url",
+        "postgresql://u@h,i/db?target_session_attrs=x",
+        "says target_session_attrs=x; it must be one of",
+    ),
+    ("database", "url", "postgresql://u@host/db?connect_timeout=9", "says connect_timeout, which must be left out"),
     ("security", "pseudo_keys", "maybe", "is 'maybe'; it must be true or false"),
     ("security", "pseudo_keys", "", "is ''; it must be true or false"),
     ("security", "lockout_failures", "-1", "is -1; it must be a whole number of 0 or more"),
@@ -366,6 +381,21 @@ def test_a_bad_secret_from_a_file_names_the_variable_and_not_its_password(tmp_pa
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///db",
+        "postgres://user@host",
+        "postgresql://user:p%40ss@[::1]:5433/db?sslmode=verify-full&sslrootcert=/etc/ca.pem&search_path=records",
+        "postgresql://user@one:5432,two:5433/db?target_session_attrs=read-write",
+        "postgresql://user@/db?host=/run/postgresql",
+    ],
+)
+def test_urls_of_postgresql_are_taken(url: str) -> None:
+    """With all that the driver understands: sockets, several hosts, TLS, settings of the session."""
+    assert config.load(None, {"DEPLOYSERVER_DATABASE_URL": url}).settings.database.url == url
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("postgresql://user:secret@host:5432/db", "postgresql://user:***@host:5432/db"),
@@ -374,6 +404,8 @@ def test_a_bad_secret_from_a_file_names_the_variable_and_not_its_password(tmp_pa
         ("postgresql://user:se/cret@host/db", "postgresql://user:***@host/db"),
         ("postgresql://user:se:cret@host/db", "postgresql://user:***@host/db"),
         ("postgresql://user@host/db", "postgresql://user@host/db"),
+        ("postgresql://h/db?user=u&password=secret&sslmode=a", "postgresql://h/db?user=u&password=***&sslmode=a"),
+        ("postgresql://u:se%40cret@[::1]:5/db?sslpassword=x", "postgresql://u:***@[::1]:5/db?sslpassword=***"),
         ("sqlite:///deployserver.db", "sqlite:///deployserver.db"),
         ("sqlite:///C:/data/records.db", "sqlite:///C:/data/records.db"),
         ("sqlite:////srv/a:b@c/records.db", "sqlite:////srv/a:b@c/records.db"),

@@ -8,6 +8,8 @@ from reading import DAY, START, all_pages, found, ids, iso, next_url, pages, rea
 
 from deployserver.feeds import add_feed
 
+pytestmark = pytest.mark.every_engine
+
 EACH = ("FeedName", "GroupName", "PackageName", "Target")
 
 

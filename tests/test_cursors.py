@@ -18,6 +18,8 @@ from reading import error as wrong
 from deployserver.api.cursors import decode_cursor, encode_cursor
 from deployserver.errors import InvalidRequest
 
+pytestmark = pytest.mark.every_engine
+
 MESSAGE = "is not one that the Link header of such an answer gave."
 TYPES: dict[str, tuple[type, ...]] = {
     "history": (int, int),
@@ -72,7 +74,7 @@ def test_a_cursor_belongs_to_one_question(data: st.DataObject, made_for: str, us
             decode_cursor(used_in, cursor, TYPES[used_in])
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(questions, anything)
 def test_whatever_else_is_refused(question: str, cursor: str) -> None:
     """What is not, is exactly what we would have made."""
@@ -165,7 +167,7 @@ async def test_a_cursor_outlives_what_it_was_made_of(service: Service) -> None:
     link = next_url(await read(service, limit=2))
     assert link
     async with service.store.connected_transaction() as connection:
-        await connection.execute("DELETE FROM deployments WHERE id = 3")
+        await connection.rows("DELETE FROM deployments WHERE id = 3")
     answer = await service.request("GET", link.removeprefix(service.url), headers={"X-ApiKey": KEY})
     assert [item["Id"] for item in answer.json] == [2, 1]
 

@@ -13,8 +13,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 from conftest import PATH, RECORD
+from postgres import Cluster
 from processes import quickstart
 from programs import with_programs
 
@@ -92,9 +94,13 @@ def test_the_powershell_calls_send_the_documented_record() -> None:
         assert f"http://127.0.0.1:8624{PATH}'" in call
 
 
-def readme_shell() -> str:
-    """Return all shell commands of the README but the two that install."""
-    return "\n".join(block for block in blocks(README, "sh") if not block.startswith("pip install"))
+def readme_shell(cluster: Cluster | None) -> str:
+    """Return the shell commands of the README but the two that install, and those that need what is not there."""
+    left_out = ("pip install", *(() if cluster else ("createdb",)))
+    script = "\n".join(block for block in blocks(README, "sh") if not block.startswith(left_out))
+    return script.replace(
+        "postgresql://deployserver@db.example/deployserver", cluster.url("deployserver") if cluster else ""
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the programs are shell scripts")
@@ -114,7 +120,7 @@ def test_the_python_tests_of_the_readme_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
-def test_the_shell_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
+def test_the_shell_commands_of_the_readme_run_as_shown(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """From the first command on, in one directory, against the server that the first command starts."""
     (tmp_path / "bin").mkdir()
     launcher = tmp_path / "bin" / "deployserver"
@@ -122,9 +128,14 @@ def test_the_shell_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
     launcher.chmod(0o755)
     environment = {**os.environ, "PATH": f"{launcher.parent}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    cluster: Cluster | None = None
+    if programs := postgres.programs():
+        cluster = request.getfixturevalue("cluster")
+        environment["PATH"] += f"{os.pathsep}{programs}"
+        environment |= {"PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGUSER": "tests"}
     assert "deployserver quickstart\n" in README
     with quickstart(launcher, tmp_path, environment) as (url, key):
-        script = readme_shell().replace("http://127.0.0.1:8624", url)
+        script = readme_shell(cluster).replace("http://127.0.0.1:8624", url)
         done = subprocess.run(
             ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
             cwd=tmp_path,

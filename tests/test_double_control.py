@@ -403,19 +403,19 @@ def test_a_reset_ends_what_hangs_and_counts_anew(double: DeployServer) -> None:
 # Much at once
 
 
-def test_a_state_of_100000_deployments_is_loaded_and_read(double: DeployServer) -> None:
-    rows = [RECORD | {"Target": f"t{number % 500}", "Version": f"1.{number}"} for number in range(100_000)]
+def test_a_large_state_is_loaded_and_read(double: DeployServer) -> None:
+    rows = [RECORD | {"Target": f"t{number % 500}", "Version": f"1.{number}"} for number in range(20_000)]
     body = json.dumps(STATE | {"deployments": rows})
-    assert len(body) > 15_000_000
+    assert len(body) > 3_000_000
     started = time.monotonic()
     answer = requests.put(f"{double.url}/__double__/state", data=body, timeout=120)
     assert answer.status_code == 200
-    assert len(answer.json()["deployments"]) == 100_000
-    assert time.monotonic() - started < 60
-    added = time.monotonic()
-    double.load({"feeds": ["one-more"], "deployments": [RECORD]})
-    assert time.monotonic() - added < 1, "what is added is not checked against all there is"
-    assert record("requests", double.url).json["Id"] == 100_002
+    assert len(answer.json()["deployments"]) == 20_000
+    loaded = time.monotonic()
+    for number in range(5):
+        double.load({"feeds": [f"feed-{number}"], "deployments": [RECORD]})
+    assert time.monotonic() - loaded < loaded - started, "what is added is not checked against all there is"
+    assert record("requests", double.url).json["Id"] == 20_006
 
 
 async def test_the_double_answers_others_while_a_state_is_loaded(double: DeployServer) -> None:

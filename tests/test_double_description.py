@@ -213,7 +213,7 @@ async def test_made_up_requests_to_the_control_api_are_answered_as_described(tmp
             *("--config-file", str(config), "run", f"{server.url}/api/openapi.json"),
             *("--include-path-regex", "^/__double__", "--checks", "all"),
             # Not in sequences: that a fault is gone because the world was reset would count as an error.
-            *("--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--no-color"),
+            *("--phases", "examples,coverage,fuzzing", "--max-examples", "2", "--seed", "1", "--no-color"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

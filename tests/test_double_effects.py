@@ -80,7 +80,7 @@ class Double:
 
     async def stored(self) -> int:
         async with self.store._read() as connection:
-            cursor = await connection.execute("SELECT count(*) FROM deployment_records")
+            cursor = await connection.driver.execute("SELECT count(*) FROM deployment_records")
             (count,) = await cursor.fetchone()
             return int(count)
 

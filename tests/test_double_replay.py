@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 from conftest import FEED, KEY, PATH, RECORD, Service, StartService, running, settings_of
+from ports import free_port
 from test_double_recording import CI, FORM, FORM_BODY, JSON, REQUESTS, arrived, basic, received
 from test_server import certificate  # noqa: F401 - a fixture
 from waiting import until
@@ -311,8 +312,8 @@ async def test_what_a_fault_had_hit_is_skipped(service: Service) -> None:
 # No answer
 
 
-async def test_a_connection_that_fails_is_a_difference_and_the_rest_goes_on(unused_tcp_port: int) -> None:
-    results = await replay(recorded(right(), right()), f"http://127.0.0.1:{unused_tcp_port}", KEYS)
+async def test_a_connection_that_fails_is_a_difference_and_the_rest_goes_on() -> None:
+    results = await replay(recorded(right(), right()), f"http://127.0.0.1:{free_port()}", KEYS)
     assert [str(result) for result in results] == [
         f"request {number}, POST {PATH}: connection refused" for number in (1, 2)
     ]
@@ -511,8 +512,8 @@ async def test_keys_come_from_a_file_or_standard_input(
     assert (await run(file, "--url", service.url, "--key-file", "-"))[0] == 0
 
 
-async def test_a_server_that_cannot_be_reached_is_exit_code_1(run: Run, file: Path, unused_tcp_port: int) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}"
+async def test_a_server_that_cannot_be_reached_is_exit_code_1(run: Run, file: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
     code, out, err = await run(file, "--url", url, "--key", KEY)
     assert (code, err) == (1, f"deployserver: The server at {url} cannot be reached: connection refused.\n")
     assert out.count("connection refused") == 2

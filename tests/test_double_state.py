@@ -32,7 +32,7 @@ from deployserver.models import BUILT_IN_PRINCIPALS, FEED_PERMISSIONS, FEED_TYPE
 from deployserver.passwords import hash_password
 from deployserver.privileges import add_privilege
 from deployserver.storage import SQLiteDatabase
-from deployserver.storage.migrator import migrate
+from deployserver.storage.sqlite.migrator import migrate
 
 NOW = 1_780_000_000_000_000
 PLACES = dict[str, list[str]]
@@ -394,7 +394,7 @@ def _keys(names: list[str]) -> set[str]:
     return {name.casefold() for name in names}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(documents())
 def test_loading_what_was_read_gives_the_same_state(document: dict[str, Any]) -> None:
     state = read_now(document)

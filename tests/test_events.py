@@ -75,6 +75,7 @@ async def test_a_head_has_no_stream(service: Service) -> None:
     assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
 
 
+@pytest.mark.every_engine
 async def test_events_come_in_the_order_of_their_arrival(service: Service) -> None:
     """Whatever their dates are."""
     async with following(service) as stream:
@@ -94,6 +95,7 @@ async def test_many_follow_at_once(service: Service) -> None:
 # Coming back
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("how", ["header", "parameter"])
 async def test_who_comes_back_gets_what_was_missed(service: Service, how: str) -> None:
     """EventSource sends the header; who cannot set it, the parameter."""
@@ -112,6 +114,7 @@ async def test_everything_can_be_asked_for_from_the_beginning(service: Service) 
         assert await seen(stream, 1700) == list(range(1, 1701))
 
 
+@pytest.mark.every_engine
 async def test_nothing_is_missed_or_doubled_by_who_keeps_coming_back(service: Service) -> None:
     """However short the visits are, while records arrive."""
     got: list[int] = []
@@ -302,7 +305,7 @@ async def test_a_stream_outlives_a_database_that_is_away_for_a_moment(service: S
 
     async def rename(table: str, to: str) -> None:
         async with service.store.connected_transaction() as connection:
-            await connection.execute(f"ALTER TABLE {table} RENAME TO {to}")
+            await connection.rows(f"ALTER TABLE {table} RENAME TO {to}")
 
     async with following(service) as stream:
         await record(service)

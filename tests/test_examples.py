@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ports import free_port
 from processes import DEADLINE
 from programs import with_programs
 
@@ -46,9 +46,7 @@ def environ(tmp_path: Path) -> Iterator[Mapping[str, str]]:
 @pytest.fixture
 def port() -> int:
     """A port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def run(command: str, environ: Mapping[str, str], directory: Path = ROOT) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from conftest import KEY, RECORD, Service, StartService
+from conftest import KEY, RECORD, Service, StartService, database_path
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import Installation, closing
@@ -28,7 +28,8 @@ from reading import API, drop_table, next_url, read, record, row, rows
 from deployserver.api import formats, tables
 from deployserver.models import Deployment
 from deployserver.schemas import DEPLOYMENT_COLUMNS
-from deployserver.storage import SQLiteDatabase, database_path
+from deployserver.storage import SQLiteDatabase
+from deployserver.storage.indexing import index_next
 
 JSON = "application/json; charset=utf-8"
 NDJSON = "application/x-ndjson; charset=utf-8"
@@ -349,6 +350,10 @@ async def test_a_slow_reader_of_200_000_records_costs_the_server_nothing(tmp_pat
         await store.add_deployments(
             [row(number, target=f"web{number % 50}", description="x" * 300) for number in range(start, start + 10_000)]
         )
+    indexing = True
+    while indexing:  # which the server would do meanwhile, and needs memory for
+        async with store.indexing_transaction() as connection:
+            indexing = await index_next(connection, 10_000)
     await store.close()
     async with closing([installation]):
         server = await installation.serve()
@@ -370,7 +375,7 @@ async def test_a_slow_reader_of_200_000_records_costs_the_server_nothing(tmp_pat
                     most = max(most, resident(server.pid))
         assert lines == 200_001
         assert size > 60_000_000
-        assert most - before < 24_000_000
+        assert most - before < 32_000_000  # pages that the database keeps, and as much for ten times as many records
         assert server.unexpected() == []
         await server.stop()
 

@@ -15,6 +15,8 @@ from reading import DAY, START, error, found, iso, read, record, row
 from deployserver.dates import parse_date
 from deployserver.frequency import MOST_PERIODS, PERIODS, _label, _periods, _start
 
+pytestmark = pytest.mark.every_engine
+
 ZERO = "T00:00:00Z"
 
 

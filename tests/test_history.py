@@ -18,6 +18,8 @@ from deployserver.api.request_ids import HEADER
 from deployserver.api_keys import create_key
 from deployserver.feeds import add_feed, remove_feed, update_feed
 
+pytestmark = pytest.mark.every_engine
+
 # The order
 
 

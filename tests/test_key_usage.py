@@ -47,6 +47,7 @@ async def test_a_wrong_key_uses_none(tmp_path: Path) -> None:
         assert await last_used(service) is None
 
 
+@pytest.mark.every_engine
 async def test_the_latest_use_counts_whoever_writes_last(service: Service) -> None:
     """Of two servers on one database, the one that writes later may have seen the earlier use."""
     await create_key(service.admin, "system")
@@ -75,6 +76,7 @@ async def test_a_use_that_could_not_be_written_is_written_later(
     assert await last_used(service) == 2000
 
 
+@pytest.mark.every_engine
 async def test_a_use_is_no_change_that_servers_must_read(service: Service) -> None:
     before = (await service.admin.access()).revision
     async with KeyUsage(service.store) as usage:

@@ -36,7 +36,7 @@ def configure() -> Iterator[Configure]:
     def configure(level: str = "info", format_: str = "json", stream: Any = None) -> io.StringIO:
         root.handlers.clear()  # pytest's own, which configure_logging would close
         stream = stream or io.StringIO()
-        configure_logging(LoggingSettings(level, format_), stream)
+        configure_logging(LoggingSettings(level, format_), BatchingHandler(stream))
         return stream
 
     yield configure

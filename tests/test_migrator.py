@@ -14,7 +14,7 @@ import pytest
 from processes import Installation, closing, until
 
 from deployserver.errors import DatabaseError
-from deployserver.storage.migrator import MigrationState, backup, migrate, migration_state, migrations_folder
+from deployserver.storage.sqlite.migrator import MigrationState, backup, migrate, migration_state, migrations_folder
 
 FIRST = """\
 -- Two tables; a semicolon in a comment; ends no statement.
@@ -286,7 +286,7 @@ async def test_a_process_killed_while_it_migrates_leaves_the_old_schema_and_no_l
         "INSERT INTO many WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n;\n"
     )  # without an end
     code = (
-        "import sys; from pathlib import Path; from deployserver.storage.migrator import migrate; "
+        "import sys; from pathlib import Path; from deployserver.storage.sqlite.migrator import migrate; "
         "migrate(Path(sys.argv[1]), folder=Path(sys.argv[2]))"
     )
     process = await Installation(folder.parent / "unused").python("-c", code, str(path), str(folder))

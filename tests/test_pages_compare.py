@@ -11,6 +11,8 @@ from test_pages_package import EVIL, let_everybody_view, record
 
 from deployserver.pages import compare
 
+pytestmark = pytest.mark.every_engine
+
 BOTH = "/compare?left=prod&right=staging"
 
 

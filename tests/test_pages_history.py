@@ -14,6 +14,8 @@ from deployserver.feeds import add_feed
 from deployserver.models import ANONYMOUS, VIEW_FEED
 from deployserver.privileges import add_privilege
 
+pytestmark = pytest.mark.every_engine
+
 EVIL = """<script>alert("1")</script>'&"""
 SYSTEM_KEY = "system-key-0123456789abcdef"
 

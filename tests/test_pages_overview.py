@@ -22,6 +22,8 @@ from deployserver.overview import Overview
 from deployserver.privileges import add_privilege
 from deployserver.viewing import Viewing
 
+pytestmark = pytest.mark.every_engine
+
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 NOW = 1_618_308_000_000_000  # Tuesday, 2021-04-13T10:00:00Z

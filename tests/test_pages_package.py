@@ -16,6 +16,8 @@ from deployserver.models import ANONYMOUS, VIEW_FEED
 from deployserver.pages import ways
 from deployserver.privileges import add_privilege
 
+pytestmark = pytest.mark.every_engine
+
 EVIL = """<script>alert("1")</script>'&*"""
 PACKAGE = f"/package?feed={FEED}&package=Newtonsoft.Json"
 

@@ -18,6 +18,8 @@ from deployserver.pages import target as target_page
 from deployserver.pages import ways
 from deployserver.privileges import add_privilege
 
+pytestmark = pytest.mark.every_engine
+
 WEB = "/target?target=web"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import random
 import re
 import runpy
 import socket
@@ -12,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 import deployserver
 from deployserver import pytest_plugin
@@ -851,18 +851,6 @@ def test_it_comes_by_its_entry_point_and_may_be_asked_for_by_name_as_well(
     suite.run(*others, *PLUGIN).assert_outcomes(passed=1)
     suite.pytester.makeconftest("pytest_plugins = ['deployserver.pytest_plugin']")
     suite.run(*others).assert_outcomes(passed=1)
-
-
-def free_port(count: int = 1) -> int:
-    """Return the first of so many ports in a row that nobody has, and that no system gives to clients."""
-    while True:
-        port = random.randrange(15_000, 30_000)
-        try:
-            for number in range(count):
-                socket.create_server(("127.0.0.1", port + number)).close()
-        except OSError:
-            continue
-        return port
 
 
 def test_a_pytest_of_long_ago_can_read_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,3 +251,12 @@ def test_a_configuration_elsewhere_is_not_silently_ignored(
     assert cli.main(["--config", "other.ini", "quickstart"]) == 2
     assert "quickstart takes --directory" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_says_where_the_database_is_and_what_says_so(tmp_path: Path) -> None:
+    """Started again without the variable, it would make another database, and another key."""
+    with quickstart(tmp_path) as started:
+        assert f"Database: {tmp_path / 'deployserver-data' / 'deployserver.db'}. Ctrl-C" in started.printed
+    elsewhere = tmp_path / "elsewhere.db"
+    with quickstart(tmp_path, DEPLOYSERVER_DATABASE_URL=f"sqlite:///{elsewhere}") as started:
+        assert f"Database: {elsewhere}, as DEPLOYSERVER_DATABASE_URL says. Ctrl-C" in started.printed

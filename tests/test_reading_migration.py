@@ -23,7 +23,7 @@ from deployserver.filters import RecordFilter
 from deployserver.models import DeploymentRow
 from deployserver.storage import SQLiteDatabase
 from deployserver.storage.indexing import index_next
-from deployserver.storage.migrator import (
+from deployserver.storage.sqlite.migrator import (
     MigrationState,
     _connect,
     _statements,
@@ -143,7 +143,7 @@ some_records = st.lists(st.tuples(st.integers(1, 50) | st.integers(1, 10**9), so
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records=some_records, beyond=st.none() | st.integers(0, 10**6), late=st.lists(some_rows, min_size=1, max_size=5))
 def test_records_stay_what_they_are(
     template: Path, records: dict[int, DeploymentRow], beyond: int | None, late: list[DeploymentRow]
@@ -236,7 +236,7 @@ async def test_a_server_serves_what_an_older_one_recorded(template: Path, tmp_pa
         await until(indexed)
         assert server.unexpected() == []
         await server.stop()
-    check_indexed(installation.database)
+    await asyncio.to_thread(check_indexed, installation.database)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -256,7 +256,7 @@ async def test_a_process_killed_while_it_migrates_leaves_the_old_records(
         "INSERT INTO many WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n;\n"
     )
     code = (
-        "import sys; from pathlib import Path; from deployserver.storage.migrator import migrate; "
+        "import sys; from pathlib import Path; from deployserver.storage.sqlite.migrator import migrate; "
         "migrate(Path(sys.argv[1]), folder=Path(sys.argv[2]))"
     )
     process = await Installation(tmp_path / "unused").python("-c", code, str(path), str(endless))

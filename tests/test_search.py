@@ -17,6 +17,8 @@ from deployserver.models import ANONYMOUS, VIEW_FEED
 from deployserver.privileges import add_privilege
 from deployserver.storage import search
 
+pytestmark = pytest.mark.every_engine
+
 EVIL = """<script>alert("1")</script>'&"""
 SYSTEM_KEY = "system-key-0123456789abcdef"
 EVERYTHING = {"X-ApiKey": SYSTEM_KEY}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import KEY, PATH, RECORD, Service, StartService, running, settings_of
+from ports import free_port
 from reading import rows
 
 from deployserver.app import create_app
@@ -103,10 +104,9 @@ async def test_a_server_does_not_start_on_a_database_that_is_not_there(tmp_path:
 
 
 async def test_a_stopped_server_takes_no_connections_and_a_new_one_goes_on(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    async with running(settings) as service:
+    port = free_port()
+    async with running(settings_of(tmp_path, server_port=port)) as service:
         assert (await service.post(RECORD)).json["Id"] == 1
-        port = service.port
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 5):
         pass
     async with running(settings_of(tmp_path, server_port=port)) as service:

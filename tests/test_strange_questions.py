@@ -7,6 +7,8 @@ import base64
 import pytest
 from conftest import KEY, RECORD, Service
 
+pytestmark = pytest.mark.every_engine
+
 READER = {"X-ApiKey": KEY}
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import aiohttp
 import pytest
 from conftest import FEED, KEY, PATH, RECORD
+from ports import free_port
 
 import deployserver
 from deployserver.double.faults.options import FaultOptions
@@ -189,8 +190,8 @@ def test_stopped_and_started_again_it_is_at_the_same_address_and_at_its_beginnin
 
 
 def test_an_address_that_is_taken_is_an_error_and_can_be_tried_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         server = DeployServer(port=port)
         with pytest.raises(ConfigurationError, match=f"Cannot listen on 127.0.0.1 port {port}"):
             server.start()
@@ -285,8 +286,10 @@ def test_threads_may_stop_it_while_others_use_it() -> None:
 
 def test_without_pytest_and_with_all_warnings_it_says_nothing(tmp_path: Path) -> None:
     script = f"""
-import asyncio, sys, urllib.request
+import asyncio, logging, sys, urllib.request
 from deployserver.testing import DeployServer
+
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # that a step took long says something of the machine
 
 with DeployServer(state={STATE!r}) as server:
     urllib.request.urlopen(server.url + "/health/live").close()

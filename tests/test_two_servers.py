@@ -25,7 +25,7 @@ from deployserver.clock import now
 from deployserver.feeds import add_feed
 from deployserver.live_access import WATCH_SECONDS
 from deployserver.storage import SQLiteDatabase
-from deployserver.storage.migrator import migrate
+from deployserver.storage.sqlite.migrator import migrate
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def test_both_index_and_each_record_counts_once(
     await until(indexed)
     assert first.refused == second.refused == []
     check(installation.database, first, second)
-    check_indexed(installation.database)
+    await asyncio.to_thread(check_indexed, installation.database)
     total = len(first.stored) + len(second.stored) + 20_000
     for server in (one, other):
         assert sum(period["Count"] for period in await get(session, server, "/frequency")) == total

@@ -151,6 +151,24 @@ async def test_one_bad_row_does_not_cost_its_neighbours(bad: int) -> None:
     assert writer.failure is None
 
 
+async def test_nobody_waits_longer_than_told_behind_a_batch_that_does_not_end() -> None:
+    """What waits is refused, and what comes after it at once, and neither is stored; the batch itself is waited for."""
+    store = Store()
+    store.block()
+    async with DeploymentWriter(store.add_deployments, 100, patience=0.01) as writer:
+        first = writer.write(row("a"))
+        await store.busy()
+        assert isinstance(await outcome(writer.write(row("b"))), StoreUnavailable)
+        with pytest.raises(StoreUnavailable):
+            writer.write(row("c"))
+        assert writer.failure is not None
+        store.unblock()
+        assert await outcome(first) == 1
+        assert await outcome(writer.write(row("d"))) == 2
+        assert writer.failure is None
+    assert store.targets == ["a", "d"]
+
+
 async def test_a_store_that_fails_after_a_bad_row_keeps_nobody_waiting() -> None:
     """Rows that are written one by one for a bad neighbour's sake hear if the disk fills up meanwhile."""
     store = Store()
