@@ -79,7 +79,7 @@ class Double:
             writer.close()
 
     async def stored(self) -> int:
-        async with self.store._read() as connection:
+        async with self.store.connected_snapshot() as connection:
             cursor = await connection.driver.execute("SELECT count(*) FROM deployment_records")
             (count,) = await cursor.fetchone()
             return int(count)

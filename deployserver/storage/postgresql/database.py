@@ -7,31 +7,29 @@ again. A pooler in between (PgBouncer) must pool sessions: prepared statements, 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from deployserver.database_urls import hide_password
 from deployserver.errors import DatabaseError, StoreUnavailable
 from deployserver.models import DeploymentRow
-from deployserver.storage.database import Also
+from deployserver.storage.database import Also, Database
 from deployserver.storage.postgresql.connection import PostgreSQLConnection
 from deployserver.storage.postgresql.connector import Connector, Limits
 from deployserver.storage.postgresql.failures import FAILURES, is_rejected
 from deployserver.storage.postgresql.listening import Listening
 from deployserver.storage.postgresql.pool import INDEXING, READERS, READING, Pool
 from deployserver.storage.postgresql.writer import Writer
-from deployserver.storage.records import Records
-from deployserver.storage.references import References
 from deployserver.storage.repository import Repository
 from deployserver.storage.rows import RowRejected
 
 
-class PostgreSQLDatabase:
+class PostgreSQLDatabase(Database):
     """A migrated PostgreSQL database, open for use between ``open`` and ``close``."""
 
     def __init__(self, url: str, timeout: float) -> None:
+        super().__init__()
         limits = Limits.of(timeout)
         self._url = url
-        self._references = References()
         self._connector = Connector(url, limits)
         self._writer = Writer(self._connector, limits, self._references)
         self._readers = Pool(self._connector, limits, READERS, READING)
@@ -43,11 +41,6 @@ class PostgreSQLDatabase:
     def place(self) -> str:
         """Where it is, as messages name it."""
         return hide_password(self._url)
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes, too, may change what it holds."""
-        return True
 
     def explain(self, error: BaseException) -> str:
         """Say what an error of it means, and what to do about it."""
@@ -79,26 +72,9 @@ class PostgreSQLDatabase:
         async with self.snapshot() as repository:
             yield repository
 
-    def names_reach(self, newest: int) -> None:
-        """Take note of the newest name's number: a lower one than before means that an older copy has been restored."""
-        self._references.names_reach(newest)
-
-    def has_grown(self) -> bool:
-        """Tell whether deployments may have been added since this was last asked."""
-        return True
-
     async def changed(self, seconds: float) -> bool:
         """Wait until another may have changed it, ``seconds`` at most, and tell whether it may have been changed."""
         return await self._listening.changed(seconds)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Repository]:
-        """Give a repository whose changes are all committed, durably, when the block ends, or none if it raises.
-
-        Raises StoreUnavailable whose text says so where the connection breaks so that nobody knows which.
-        """
-        async with self.connected_transaction() as connection:
-            yield Repository(connection)
 
     @asynccontextmanager
     async def connected_transaction(self) -> AsyncIterator[PostgreSQLConnection]:
@@ -115,28 +91,20 @@ class PostgreSQLDatabase:
                 yield connection
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Repository]:
-        """Give a repository for reading, which sees one state of the database throughout."""
-        async with self._read() as connection:
-            yield Repository(connection)
-
-    @asynccontextmanager
-    async def records(self) -> AsyncIterator[Records]:
-        """Give the records for reading, at one state of the database throughout."""
-        async with self._read() as connection:
-            yield Records(connection)
-
-    @asynccontextmanager
     async def watched(self) -> AsyncIterator[Repository]:
         """Give a repository as ``snapshot`` does, on a connection of its own, which no slow question holds up."""
         async with self._read(self._watcher) as connection:
             yield Repository(connection)
 
+    def connected_snapshot(self) -> AbstractAsyncContextManager[PostgreSQLConnection]:
+        """Give a connection for reading, which sees one state of the database throughout."""
+        return self._read(self._readers)
+
     @asynccontextmanager
-    async def _read(self, pool: Pool | None = None) -> AsyncIterator[PostgreSQLConnection]:
+    async def _read(self, pool: Pool) -> AsyncIterator[PostgreSQLConnection]:
         foreign: OSError | None = None
         with self._translated_errors("The database is unavailable."):
-            async with (pool or self._readers).transaction() as connection:
+            async with pool.transaction() as connection:
                 try:
                     yield connection
                 except OSError as error:  # of the network, or of whatever else the reader does

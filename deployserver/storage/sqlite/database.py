@@ -18,9 +18,8 @@ from pathlib import Path
 
 from deployserver.errors import DatabaseError, StoreUnavailable
 from deployserver.models import DeploymentRow
-from deployserver.storage.database import Also
-from deployserver.storage.records import Records
-from deployserver.storage.references import References, StoredRow
+from deployserver.storage.database import Also, Database
+from deployserver.storage.references import StoredRow
 from deployserver.storage.repository import Repository
 from deployserver.storage.rows import RowRejected
 from deployserver.storage.sqlite.connection import ROWS_PER_STATEMENT, SQLiteConnection, connected, insert_statement
@@ -33,10 +32,11 @@ READERS = 4
 _CLOSED = ("no active connection", "Connection closed")  # how aiosqlite says so, in a plain ValueError
 
 
-class SQLiteDatabase:
+class SQLiteDatabase(Database):
     """A migrated SQLite file, open for use between ``open`` and ``close``."""
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
+        super().__init__()
         self.path = path
         self._busy_timeout = busy_timeout
         self._connections = AsyncExitStack()
@@ -48,7 +48,6 @@ class SQLiteDatabase:
         self._watching = asyncio.Lock()
         self._version = -1
         self._is_open = False
-        self._references = References()
         self._writing = asyncio.Lock()
         self._turns = Turns(path)
         self._identity = (0, 0)
@@ -63,15 +62,6 @@ class SQLiteDatabase:
     def explain(self, error: BaseException) -> str:
         """Say what an error of it means, and what to do about it."""
         return explain(error, self.path)
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes, too, may change what it holds."""
-        return True
-
-    def has_grown(self) -> bool:
-        """Tell whether deployments may have been added since this was last asked."""
-        return True
 
     async def changed(self, seconds: float) -> bool:
         """Wait, and tell whether another connection has committed since the last call, or the file is another one."""
@@ -124,16 +114,6 @@ class SQLiteDatabase:
         except OSError as error:
             raise StoreUnavailable from error
 
-    def names_reach(self, newest: int) -> None:
-        """Take note of the newest name's number: a lower one than before means that an older copy has been restored."""
-        self._references.names_reach(newest)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Repository]:
-        """Give a repository whose changes are all committed, durably, when the block ends, or none if it raises."""
-        async with self.connected_transaction() as connection:
-            yield Repository(connection)
-
     @asynccontextmanager
     async def connected_transaction(self) -> AsyncIterator[SQLiteConnection]:
         """Give the connection that writes, within a transaction as ``transaction`` has it."""
@@ -146,18 +126,6 @@ class SQLiteDatabase:
     def indexing_transaction(self) -> AbstractAsyncContextManager[SQLiteConnection]:
         """Give the connection that writes: SQLite has only one that writes at a time."""
         return self.connected_transaction()
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Repository]:
-        """Give a repository for reading, which sees one state of the database throughout."""
-        async with self._read() as connection:
-            yield Repository(connection)
-
-    @asynccontextmanager
-    async def records(self) -> AsyncIterator[Records]:
-        """Give the records for reading, at one state of the database throughout."""
-        async with self._read() as connection:
-            yield Records(connection)
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[Repository]:
@@ -176,7 +144,8 @@ class SQLiteDatabase:
         return self._watcher
 
     @asynccontextmanager
-    async def _read(self) -> AsyncIterator[SQLiteConnection]:
+    async def connected_snapshot(self) -> AsyncIterator[SQLiteConnection]:
+        """Give a connection for reading, which sees one state of the database throughout."""
         reader = await self._readers.get()
         try:
             with self._translated_errors("The database is unavailable."):

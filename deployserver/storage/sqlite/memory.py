@@ -81,7 +81,8 @@ class MemoryDatabase(SQLiteDatabase):
             yield SQLiteConnection(connection)
 
     @asynccontextmanager
-    async def _read(self) -> AsyncIterator[SQLiteConnection]:
+    async def connected_snapshot(self) -> AsyncIterator[SQLiteConnection]:
+        """Give the one connection: nobody writes while it is read from."""
         async with self.connected_transaction() as connection:
             yield connection
 
