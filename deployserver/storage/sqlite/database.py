@@ -8,10 +8,9 @@ transaction by itself; ``AUTOINCREMENT`` gives its rows consecutive ids.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,6 +22,7 @@ from deployserver.storage.references import StoredRow
 from deployserver.storage.repository import Repository
 from deployserver.storage.rows import RowRejected
 from deployserver.storage.sqlite.connection import ROWS_PER_STATEMENT, SQLiteConnection, connected, insert_statement
+from deployserver.storage.sqlite.file import NO_FILE, DatabaseFile, Identity
 from deployserver.storage.sqlite.migrator import explain, migration_state
 from deployserver.storage.sqlite.turns import Turns
 
@@ -50,9 +50,7 @@ class SQLiteDatabase(Database):
         self._is_open = False
         self._writing = asyncio.Lock()
         self._turns = Turns(path)
-        self._identity = (0, 0)
-        self._opened = (0, 0)
-        self._log_identity = (0, 0)
+        self._file = DatabaseFile(path)
 
     @property
     def place(self) -> str:
@@ -77,7 +75,7 @@ class SQLiteDatabase(Database):
 
     async def open(self) -> None:
         """Open the file. Raises DatabaseError if it cannot be opened."""
-        self._identity = await self._open()
+        self._file.current = await self._open()
 
     async def close(self) -> None:
         """Close all connections; what was committed stays."""
@@ -95,24 +93,21 @@ class SQLiteDatabase(Database):
         async with self._writing:
             with self._translated_errors():
                 async with self._nobody_reading(), self._watching:
-                    self._identity = (0, 0)
+                    self._file.current = NO_FILE
                     await self.close()
                     self._references.forget()
-                    self._remove_old_log()
+                    self._file.remove_old_log()
                     state = await asyncio.to_thread(migration_state, self.path)  # only reads: is it ours?
                     if state.pending:
                         raise DatabaseError(f"{self.path} lacks the migrations {', '.join(state.pending)}")
                     identity = await self._open()
                 async with self.snapshot() as repository:
                     yield repository
-                self._identity = identity
+                self._file.current = identity
 
     def is_in_place(self) -> bool:
         """Tell whether the open file is the one at ``path``. Raises StoreUnavailable if there is none there."""
-        try:
-            return _identity(self.path) == self._identity
-        except OSError as error:
-            raise StoreUnavailable from error
+        return self._file.is_in_place()
 
     @asynccontextmanager
     async def connected_transaction(self) -> AsyncIterator[SQLiteConnection]:
@@ -138,10 +133,14 @@ class SQLiteDatabase(Database):
 
     async def _open_watcher(self) -> SQLiteConnection:
         if self._watcher is None:
-            if not self._is_open:
-                raise DatabaseError(f"{self.path} is not open")
-            self._watcher, self._version = await self._connections.enter_async_context(self._connect(self._opened)), -1
+            self._watcher, self._version = await self._another(), -1
         return self._watcher
+
+    async def _another(self) -> SQLiteConnection:
+        """Open another connection to the open file, which is closed with it."""
+        if not self._is_open:
+            raise DatabaseError(f"{self.path} is not open")
+        return await self._connections.enter_async_context(self._connect())
 
     @asynccontextmanager
     async def connected_snapshot(self) -> AsyncIterator[SQLiteConnection]:
@@ -150,9 +149,7 @@ class SQLiteDatabase(Database):
         try:
             with self._translated_errors("The database is unavailable."):
                 if reader is None:
-                    if not self._is_open:
-                        raise DatabaseError(f"{self.path} is not open")
-                    reader = await self._connections.enter_async_context(self._connect(self._opened))
+                    reader = await self._another()
                 async with _rolled_back_on_error(reader, "BEGIN"):
                     yield reader
         finally:
@@ -203,14 +200,13 @@ class SQLiteDatabase(Database):
         async with self.transaction() as repository:
             await repository.raise_revision()  # to set what is set already would write nothing
 
-    async def _open(self) -> tuple[int, int]:
+    async def _open(self) -> Identity:
         try:
-            identity = _identity(self.path)
+            identity = self._file.identity()
             async with AsyncExitStack() as stack:
                 self._writer = await stack.enter_async_context(self._connect(identity))
                 await self._writer.make_writer()
-                self._log_identity = _identity(self._log_path)
-                self._opened = identity
+                self._file.opened(identity)
                 self._turns.open()
                 self._connections = stack.pop_all()
                 self._is_open = True
@@ -236,37 +232,15 @@ class SQLiteDatabase(Database):
         assert last is not None
         return range(last - len(rows) + 1, last + 1)
 
-    def _connect(self, identity: tuple[int, int]) -> AbstractAsyncContextManager[SQLiteConnection]:
-        """Connect to the file, and to no other: SQLite would apply the log of the one to the other."""
-
-        def check() -> None:
-            with suppress(FileNotFoundError):
-                if _identity(self.path) == identity:
-                    return
-            raise DatabaseError(f"{self.path} is another file than the one that was opened")
-
-        return connected(f"{self.path.absolute().as_uri()}?mode=rw", self._busy_timeout, check)
-
-    @property
-    def _log_path(self) -> Path:
-        return Path(f"{self.path}-wal")
+    def _connect(self, identity: Identity | None = None) -> AbstractAsyncContextManager[SQLiteConnection]:
+        """Connect to the file with this identity, that of the open one by default, and to no other."""
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"
+        return connected(uri, self._busy_timeout, partial(self._file.require_opened, identity))
 
     def _require_file(self) -> None:
         """Refuse to write to a file that nobody will find again, and what was meant for one file to another."""
         if not self.is_in_place():
-            raise StoreUnavailable from DatabaseError(f"{self.path} is another file than the one that was opened")
-
-    def _remove_old_log(self) -> None:
-        """Remove the write-ahead log of a file that has been replaced: SQLite would apply it to the new one."""
-        try:
-            replaced = _identity(self.path) != self._opened
-            if replaced and _identity(self._log_path) == self._log_identity:
-                self._log_path.unlink()
-            self._log_identity = (0, 0)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise StoreUnavailable from error
+            raise StoreUnavailable from self._file.is_another()
 
     @contextmanager
     def _translated_errors(self, *unavailable: str) -> Iterator[None]:
@@ -301,8 +275,3 @@ async def _rolled_back_on_error(
     except BaseException:  # cancellation too: the next user of the connection must not find a transaction open
         await connection.driver.rollback()
         raise
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino

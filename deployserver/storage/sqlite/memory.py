@@ -17,6 +17,7 @@ from deployserver.storage.database import Also
 from deployserver.storage.repository import Repository
 from deployserver.storage.sqlite.connection import ROWS_PER_STATEMENT, SQLiteConnection
 from deployserver.storage.sqlite.database import SQLiteDatabase
+from deployserver.storage.sqlite.file import NO_FILE, Identity
 from deployserver.storage.sqlite.migrator import empty_database
 
 T = TypeVar("T")
@@ -68,15 +69,15 @@ class MemoryDatabase(SQLiteDatabase):
             yield _Within(connection)
         self._grown = True
 
-    async def _open(self) -> tuple[int, int]:
+    async def _open(self) -> Identity:
         async with AsyncExitStack() as stack:
             self._writer = await stack.enter_async_context(self._connect())
             self._connections = stack.pop_all()
             self._is_open = True
-        return (0, 0)
+        return NO_FILE
 
     @asynccontextmanager
-    async def _connect(self, identity: tuple[int, int] = (0, 0)) -> AsyncIterator[SQLiteConnection]:
+    async def _connect(self, identity: Identity | None = None) -> AsyncIterator[SQLiteConnection]:
         async with _Connection() as connection:
             yield SQLiteConnection(connection)
 
