@@ -29,8 +29,8 @@ from deployserver.api_keys import create_key
 from deployserver.feeds import add_feed, remove_feed, update_feed
 from deployserver.loading import batches, load
 from deployserver.loading.properties import read_object
-from deployserver.storage import SQLiteDatabase
-from deployserver.storage.repository import Repository
+from deployserver.storage import SQLiteDatabase, loads
+from deployserver.storage.connection import Connection
 
 
 class Done(NamedTuple):
@@ -530,18 +530,18 @@ async def test_a_load_that_failed_goes_on(
         file.write_text(text.getvalue(), newline="")
     else:
         file.write_bytes(ndjson(*(one | ({"Version": ""} if n % 5 == 2 else {}) for n, one in enumerate(numbered(30)))))
-    advance = Repository.advance_load
+    advance = loads.advance
     calls = 0
 
-    async def fail_now_and_then(self: Repository, *arguments: Any) -> bool:
+    async def fail_now_and_then(connection: Connection, *arguments: Any) -> bool:
         nonlocal calls
         calls += 1
-        await advance(self, *arguments)
+        await advance(connection, *arguments)
         if calls % 3 == 0:
             raise KeyboardInterrupt
         return True
 
-    monkeypatch.setattr(Repository, "advance_load", fail_now_and_then)
+    monkeypatch.setattr(loads, "advance", fail_now_and_then)
     codes = []
     while not codes or codes[-1] not in (0, 3):
         done = await run("load", file, "--refused", refused)
@@ -574,7 +574,7 @@ async def test_a_load_that_failed_at_once_is_begun_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Repository, "advance_load", fail)
+        patch.setattr(loads, "advance", fail)
         assert (await run("load", file, *options)).code == 130
     done = await run("load", file, *options)
     assert done.code == 0, done.err

@@ -95,7 +95,7 @@ def _load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     begun: list[Load] = []
 
     async def work(admin: Administration) -> Outcome:
-        load = Load(admin.database, admin, order, Watch(progress.show, progress.tell))
+        load = Load(admin, order, Watch(progress.show, progress.tell))
         begun.append(load)
         return await load.run()
 

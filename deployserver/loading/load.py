@@ -21,7 +21,7 @@ from deployserver.loading.order import Order, Outcome, Watch
 from deployserver.loading.refusals import Refusals
 from deployserver.loading.source import Source
 from deployserver.models import DeploymentRow, LoadState
-from deployserver.storage import Database, RowRejected
+from deployserver.storage import RowRejected, loads
 from deployserver.storage.indexer import PAUSE_SECONDS, TURN_SECONDS
 from deployserver.storage.indexing import index_next
 from deployserver.storage.repository import Repository
@@ -40,10 +40,10 @@ _LOOK_SECONDS = 1.0
 
 
 class Load:
-    """Loads what ``order`` says into ``database``; ``outcome`` is what has become of it so far."""
+    """Loads what ``order`` says into the database of ``admin``; ``outcome`` is what has become of it so far."""
 
-    def __init__(self, database: Database, admin: Administration, order: Order, watch: Watch) -> None:
-        self._database = database
+    def __init__(self, admin: Administration, order: Order, watch: Watch) -> None:
+        self._database = admin.database
         self._admin = admin
         self._order = order
         self._watch = watch
@@ -113,13 +113,14 @@ class Load:
     async def _take_up(self, fingerprint: str, lines: Lines) -> bool:
         """Find out where to begin; False if there is nothing left to do. Raises InvalidValue."""
         async with self._database.snapshot() as repository:
-            state = await repository.load_of(fingerprint)
+            state = await loads.find(repository.connection, fingerprint)
         fresh = state is None or (state.finished_at is not None and self._order.again)
         if fresh:
             self._refusals.open(0, resumed=False)
             async with self._admin.change("load.begin", self._name) as change:
-                await change.repository.begin_load(fingerprint, self._name, self._order.recorded_by, change.at)
-                state = await change.repository.load_of(fingerprint)
+                connection = change.repository.connection
+                await loads.begin(connection, fingerprint, self._name, self._order.recorded_by, change.at)
+                state = await loads.find(connection, fingerprint)
         assert state is not None
         self._state = state
         self._take_over(state)
@@ -206,7 +207,7 @@ class Load:
         return ()
 
     async def _advance(self, repository: Repository, before: LoadState, after: LoadState) -> None:
-        if not await repository.advance_load(before, after, self._admin.clock()):
+        if not await loads.advance(repository.connection, before, after, self._admin.clock()):
             raise Conflict(f"{self._name} is being loaded by somebody else, too; this run has ended.")
 
     async def _finish(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import aiosql
 
-from deployserver.models import ApiKey, AuditEntry, Feed, KeyKind, LoadState, PrivilegeEntry, SessionRow, User
+from deployserver.models import ApiKey, AuditEntry, Feed, KeyKind, PrivilegeEntry, SessionRow, User
 from deployserver.storage.connection import Connection
 
 
@@ -219,35 +219,6 @@ class Repository:
     async def sweep_sessions(self, now: int, unused_since: int) -> None:
         """Remove the sessions that have expired or were not used after ``unused_since``."""
         await self._sql.sweep_sessions(self._driver, now=now, unused_since=unused_since)
-
-    # Loads
-
-    async def load_of(self, fingerprint: str) -> LoadState | None:
-        """Return how far has been loaded what has this fingerprint."""
-        rows = await self._all("load_of", fingerprint=fingerprint)
-        return LoadState(*rows[0]) if rows else None
-
-    async def begin_load(self, fingerprint: str, name: str, actor: str, at: int) -> None:
-        """Take note that what has this fingerprint is loaded, from its beginning."""
-        await self._sql.begin_load(self._driver, fingerprint=fingerprint, name=name, actor=actor, at=at)
-
-    async def advance_load(self, before: LoadState, after: LoadState, at: int) -> bool:
-        """Take note of how far a load has come; False, and nothing is changed, if it is not where it was ``before``."""
-        moved = await self._sql.advance_load(
-            self._driver,
-            id=before.id,
-            before=before.position,
-            before_lines=before.lines,
-            at=at,
-            finished_at=after.finished_at,
-            position=after.position,
-            digest=after.digest,
-            lines=after.lines,
-            loaded=after.loaded,
-            refused=after.refused,
-            refused_bytes=after.refused_bytes,
-        )
-        return moved is not None
 
     # What servers watch, and what is kept about changes
 
