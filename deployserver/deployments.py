@@ -67,13 +67,18 @@ class Deployments:
         decision = access.decide(caller, DOWNLOAD_PACKAGE, feed)
         if not decision.granted:
             raise _not_permitted(caller, feed.name, decision.reason)
-        if not feed.active:
-            raise FeedUnavailable({"FeedName": [f"names the feed '{feed.name}', which is inactive."]})
-        if not feed.deployment_records_enabled:
-            raise FeedUnavailable(
-                {"FeedName": [f"names the feed '{feed.name}', for which deployment records are switched off."]}
-            )
+        if reason := unavailable_because(feed):
+            raise FeedUnavailable({"FeedName": [reason]})
         return feed
+
+
+def unavailable_because(feed: Feed) -> str | None:
+    """Return why a feed takes no deployment records now, None if it takes them."""
+    if not feed.active:
+        return f"names the feed '{feed.name}', which is inactive."
+    if not feed.deployment_records_enabled:
+        return f"names the feed '{feed.name}', for which deployment records are switched off."
+    return None
 
 
 def _not_permitted(caller: Caller, feed: str, reason: str) -> NotPermitted:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deployserver.access import Access
-from deployserver.errors import InvalidValue
+from deployserver.deployments import unavailable_because
+from deployserver.errors import FeedNotFound, InvalidValue
 from deployserver.feeds import check_name
 
 _MOST_REMEMBERED = 10_000
@@ -33,13 +34,9 @@ class Feeds:
     def _look_up(self, name: str) -> int | str | None:
         feed = self.access.feed(name)
         if feed is not None:
-            if not feed.active:
-                return f"names the feed '{feed.name}', which is inactive."
-            if not feed.deployment_records_enabled:
-                return f"names the feed '{feed.name}', for which deployment records are switched off."
-            return feed.id
+            return unavailable_because(feed) or feed.id
         if not self._create:
-            return f"There is no feed named '{name}'."
+            return str(FeedNotFound(name))
         try:
             check_name(name)
         except InvalidValue as error:
