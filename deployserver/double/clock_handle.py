@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, timedelta
 
+from deployserver.dates import from_micros
 from deployserver.double.clock import MovableClock
-from deployserver.double.moments import from_micros, to_micros
+from deployserver.double.moments import to_micros
 from deployserver.double.tracebacks import plainly
 from deployserver.errors import InvalidValue
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from deployserver.double.moments import from_micros
+from deployserver.dates import from_micros
 from deployserver.models import Deployment
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError, missing
 
+from deployserver.dates import parse_formatted
 from deployserver.errors import InvalidRequest
 from deployserver.loading.properties import RECORDED_AT, RECORDED_BY
 from deployserver.schemas import NAME_LENGTH, Date, SubmissionSchema, Text, load_submission
@@ -16,8 +15,6 @@ from deployserver.schemas import NAME_LENGTH, Date, SubmissionSchema, Text, load
 RECORDED_BY_LENGTH = 2 * NAME_LENGTH  # it holds the name of a key or a user, and words
 
 _MOST_REMEMBERED = 32_768
-_USUAL_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z", re.ASCII)
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class Checked(NamedTuple):
@@ -84,16 +81,8 @@ class Checker:
         """Return a date in microseconds since 1970; the form in which they are exported is read by a shorter way."""
         if value is None:
             return None
-        if isinstance(value, str) and _USUAL_DATE.fullmatch(value):
-            try:
-                moment = datetime.fromisoformat(value)
-            except ValueError:
-                pass  # there is no such date; the field says so in its words
-            else:
-                seconds = (moment.hour * 60 + moment.minute) * 60 + moment.second
-                days = moment.toordinal() - _EPOCH_DAY
-                return (days * 86_400 + seconds) * 1_000_000 + moment.microsecond
-        return self._date.deserialize(value)
+        formatted = parse_formatted(value) if isinstance(value, str) else None
+        return self._date.deserialize(value) if formatted is None else formatted
 
     def _reasons(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return everything that is wrong with a record."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from deployserver.pages.times import DAY, micros, moment
+from deployserver.dates import from_micros, to_micros
+from deployserver.pages.times import DAY
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Not strftime's, which change with the locale of the process."""
@@ -67,12 +68,12 @@ def _round_sizes() -> Iterator[int]:
 
 
 def _each(months: int, since: int, until: int) -> list[int]:
-    first = moment(since)
+    first = from_micros(since)
     number = first.year * 12 + first.month - 1
     number += -number % months
     times = []
     while number // 12 <= 9999:
-        at = micros(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC))
+        at = to_micros(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC))
         if at > until:
             break
         if at >= since:
@@ -82,7 +83,7 @@ def _each(months: int, since: int, until: int) -> list[int]:
 
 
 def _label(at: int, step: int) -> str:
-    time = moment(at)
+    time = from_micros(at)
     if step < DAY and (time.hour or time.minute):
         return f"{time.hour:02}:{time.minute:02}"
     if step < 28 * DAY:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from deployserver.dates import from_micros
 
 MICROSECONDS = 1_000_000
 DAY = 24 * 60 * 60 * MICROSECONDS
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY, _MONTH, _YEAR = 60, 3_600, 86_400, 2_629_746, 31_556_952  # the mean Gregorian month and year
-
-
-def moment(at: int) -> datetime:
-    """Return a time in UTC; exact, where dividing to a float is not."""
-    return _EPOCH + timedelta(microseconds=at)
-
-
-def micros(at: datetime) -> int:
-    """Return an aware time in microseconds since 1970-01-01T00:00:00Z."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def utc(at: int) -> str:
     """Return a time such as ``2026-11-24 18:08 UTC``."""
-    return moment(at).strftime("%Y-%m-%d %H:%M UTC").rjust(20, "0")  # glibc does not pad years before 1000
+    return from_micros(at).strftime("%Y-%m-%d %H:%M UTC").rjust(20, "0")  # glibc does not pad years before 1000
 
 
 def day(at: int) -> str:
     """Return the day in UTC, such as ``2026-11-24``."""
-    return moment(at).date().isoformat()
+    return from_micros(at).date().isoformat()
 
 
 def iso(at: int) -> str:
     """Return a time for ``<time datetime>``, such as ``2026-11-24T18:08:31.250000Z``; no fraction where it is zero."""
-    return moment(at).replace(tzinfo=None).isoformat() + "Z"
+    return from_micros(at).replace(tzinfo=None).isoformat() + "Z"
 
 
 def ago(at: int, now: int) -> str:

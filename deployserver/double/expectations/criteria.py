@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from deployserver.dates import format_date, parse_date
+from deployserver.dates import format_date, from_micros, parse_date
 from deployserver.double.expectations.differences import one_line, shown, shown_apart
-from deployserver.double.moments import from_micros, to_micros
+from deployserver.double.moments import to_micros
 from deployserver.errors import InvalidRequest
 
 Wanted = str | int | datetime | re.Pattern[str] | Callable[[Any], object] | None

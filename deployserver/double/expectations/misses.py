@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from marshmallow import ValidationError
 
 from deployserver.api.body import parse_fields
+from deployserver.dates import from_micros
 from deployserver.double.expectations.criteria import Criterion, Unreadable, Value
 from deployserver.double.expectations.differences import one_line, shown
 from deployserver.double.journal import FIELDS, RECORDING_PATH, ReceivedRequest
-from deployserver.double.moments import from_micros
 from deployserver.errors import InvalidRequest
 from deployserver.models import Deployment
 from deployserver.schemas import SubmissionSchema
