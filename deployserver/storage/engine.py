@@ -18,7 +18,7 @@ class Engine(Protocol):
         """Where it is, as messages name it: without a password."""
 
     def exists(self) -> bool:
-        """Tell whether there is a database, be it an empty one. Raises DatabaseError if that cannot be found out."""
+        """Tell whether there is a database, be it an empty one, as far as that shows without connecting to it."""
 
     def database(self) -> Database:
         """Return the database, not yet open."""

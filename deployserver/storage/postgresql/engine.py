@@ -41,8 +41,7 @@ class PostgreSQLEngine:
         return hide_password(self._url)
 
     def exists(self) -> bool:
-        """Tell that there is a database; one that cannot be reached raises DatabaseError, which says why."""
-        self.migration_state()
+        """Tell that there is a database: should there be none, whatever is done with it says so, and why."""
         return True
 
     def database(self) -> PostgreSQLDatabase:
