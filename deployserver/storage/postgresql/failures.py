@@ -38,7 +38,6 @@ _MEANINGS = {
     "40P01": "another transaction got in the way.",
     "26000": "a pooler stands in between that gives each transaction another connection; let it pool sessions.",
     "42P05": "a pooler stands in between that gives each transaction another connection; let it pool sessions.",
-    "58P01": "the server lacks a file, that of an extension perhaps (Debian: apt install postgresql-contrib).",
 }
 
 
@@ -51,8 +50,6 @@ def explain(error: BaseException) -> str:
     if isinstance(error, asyncpg.PostgresError):
         said = str(error.args[0]).rstrip(".") if error.args else type(error).__name__
         meaning = _MEANINGS.get(error.sqlstate or "")
-        if "extension" in said:
-            meaning = "let an administrator make the extension in this database: CREATE EXTENSION."
         return f"{said}: {meaning}" if meaning else f"{said}."
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return "none of the hosts is what target_session_attrs asks for, the primary server most likely."
