@@ -23,14 +23,6 @@ _KINDS_AT_ONCE = 100
 _RETRY_SECONDS = 5.0
 
 
-def audit_address(address: str) -> str:
-    """Return what the audit says of an address.
-
-    Somebody with a whole IPv6 network must not get a row for every address.
-    """
-    return address_group(address)
-
-
 class _Kind(NamedTuple):
     actor: str
     address: str
@@ -72,7 +64,7 @@ class RefusalAudit:
     def add(self, refused: Refused, address: str) -> None:
         """Note a refused call, to be written at once but not waited for."""
         now = self._clock()
-        group = audit_address(address)
+        group = address_group(address)  # somebody with a whole IPv6 network must not get a row for every address
         kind = _Kind(refused.actor, group, refused.subject, f"{refused.status} {refused.reason}")
         earlier = self._waiting.get(kind)
         if earlier is None and len(self._waiting) >= _KINDS_WAITING:

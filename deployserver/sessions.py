@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from deployserver.audit import audit_address
 from deployserver.authentication import Authenticator, Credential
 from deployserver.clock import Clock
 from deployserver.errors import StoreUnavailable
 from deployserver.key_usage import KeyUsage
 from deployserver.live_access import LiveAccess
+from deployserver.lockout import address_group
 from deployserver.models import Caller, Session, SessionRow, User
 from deployserver.storage import Database, RowRejected
 from deployserver.storage.repository import Repository
@@ -168,7 +168,7 @@ class Sessions:
     @staticmethod
     async def _add_audit_entry(repository: Repository, action: str, caller: Caller, address: str, now: int) -> None:
         """Note a sign-in or sign-out; those alike in one minute share a row, for scripts may do it all the time."""
-        actor, address = caller.recorded_by, audit_address(address)
+        actor, address = caller.recorded_by, address_group(address)
         await repository.add_audit_entry(
             at=now,
             last_at=now,

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from deployserver.errors import DeployServerError, InvalidValue
 from deployserver.loading.batches import Refused
-from deployserver.loading.records import Records
+from deployserver.loading.records import Reasons, Records
 
 TOLD = 10
 """How many are told at once."""
@@ -94,7 +94,6 @@ class Refusals:
         return ours.startswith(start)
 
 
-def describe(reasons: object) -> str:
+def describe(reasons: Reasons) -> str:
     """Return reasons in one line."""
-    assert hasattr(reasons, "items")
     return "; ".join(f"{name}: {' '.join(messages)}" for name, messages in reasons.items())

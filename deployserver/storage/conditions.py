@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from deployserver.filters import RecordFilter, Word, read_pattern
 from deployserver.storage.connection import Connection, Parameters
-from deployserver.storage.texts import has_any, pattern, spellings
+from deployserver.storage.texts import begins, has_any, pattern, spellings
 
 INSTALLATION_COLUMNS = {"group": "group_id", "package": "package_id", "target": "target_id"}
 DEPLOYMENT_COLUMNS = {"version": "version_id", "application": "application_id", "user": "user_id"}
 
-LAST_CHARACTER = "\U0010ffff"
 _MOST_PAIRS = 100
 
 MOST_NAMES = 5_000
@@ -137,9 +136,7 @@ async def _ids_of(connection: Connection, kind: str, patterns: Iterable[str]) ->
     found: set[int] = set()
     for key, is_prefix in map(read_pattern, patterns):
         parameters = connection.parameters()
-        condition = f"name_key = {parameters.add(key)}"
-        if is_prefix:
-            condition = f"name_key >= {parameters.add(key)} AND name_key < {parameters.add(key + LAST_CHARACTER)}"
+        condition = begins("name_key", key, parameters) if is_prefix else f"name_key = {parameters.add(key)}"
         rows = await connection.rows(
             f"SELECT id FROM names WHERE kind = {parameters.add(kind)} AND {condition}", parameters
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from deployserver.storage.connection import Parameters
 
+_LAST_CHARACTER = "\U0010ffff"
+
 
 class Texts(Protocol):
     """The index of the texts of one database, on one of its connections."""
@@ -26,6 +28,11 @@ class Texts(Protocol):
 
     async def names_with(self, parameters: Parameters, word: str) -> str:
         """Return what a FROM clause takes: names ``n``, among them all with a word; how many others is left open."""
+
+
+def begins(column: str, beginning: str, parameters: Parameters) -> str:
+    """Return the condition that a column begins with something, which its index may be asked for."""
+    return f"{column} >= {parameters.add(beginning)} AND {column} < {parameters.add(beginning + _LAST_CHARACTER)}"
 
 
 def spellings(word: str) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from deployserver.storage.texts import begins
+
 if TYPE_CHECKING:
     from deployserver.storage.connection import Parameters
     from deployserver.storage.sqlite.connection import SQLiteConnection
 
-LAST_CHARACTER = "\U0010ffff"
 _MOST_TERMS = 200
 
 _LONG = 9
@@ -105,9 +106,9 @@ class SQLiteTexts:
             return " AND ".join(_quoted(word[start : start + 3]) for start in starts)
         beginning = word.lower()  # as the index folds it, nearly
         parameters = self._connection.parameters()
-        begins = f"term >= {parameters.add(beginning)} AND term < {parameters.add(beginning + LAST_CHARACTER)}"
+        begin = begins("term", beginning, parameters)
         rows = await self._connection.rows(
-            f"SELECT term FROM {terms} WHERE {begins} LIMIT {_MOST_TERMS + 1}", parameters
+            f"SELECT term FROM {terms} WHERE {begin} LIMIT {_MOST_TERMS + 1}", parameters
         )
         found = [_quoted(term) for (term,) in rows]
         return None if len(found) > _MOST_TERMS else " OR ".join(found)
