@@ -54,12 +54,9 @@ class Commits:
 async def _record(path: Path) -> None:
     """Record the first deployment, with all that the others refer to."""
     store = SQLiteDatabase(path, 5)
-    await store.open()
-    try:
+    async with store.opened():
         async with store.transaction() as repository:
             feed = await repository.add_feed("DefaultNuGet", "nuget", 0)
         text = "Deployed by Custom Release Server"
         names = ("ProfitCalc", text, "localhost", "Newtonsoft.Json", "12.0.3")
         await store.add_deployments([DeploymentRow(feed, *names, None, "API", None, 1, 1, "API key 1", 1)])
-    finally:
-        await store.close()

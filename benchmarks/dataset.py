@@ -157,12 +157,9 @@ async def _fill(store: Database, scale: Scale) -> None:
             shown = time.monotonic()
             print(f"{done:,} of {scale.records:,} records, {done / (shown - started):,.0f} a second", flush=True)
 
-    await store.open()
-    try:
+    async with store.opened():
         await _set_up(store)
         await load(store, scale, progress)
-    finally:
-        await store.close()
 
 
 def main() -> int:

@@ -149,8 +149,7 @@ def _empty(large: Path, to: Path, setting: Setting) -> None:
 
 async def _opened(setting: Setting, path: Path, stack: AsyncExitStack) -> Subject:
     store = SQLiteDatabase(path, 5)
-    await store.open()
-    stack.push_async_callback(store.close)
+    await stack.enter_async_context(store.opened())
     for pragma in (
         f"wal_autocheckpoint = {setting.checkpoint * 2**20 // setting.page}",
         f"cache_size = -{setting.cache * 1024}",

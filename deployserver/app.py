@@ -162,8 +162,7 @@ def create_app(
         """Start from the database upwards, and stop in the other order: what is queued is written before it closes."""
         async with AsyncExitStack() as stack:
             store = database(settings) if variant is None else variant.store
-            await store.open()
-            stack.push_async_callback(store.close)
+            await stack.enter_async_context(store.opened())
             lockout = await stack.enter_async_context(SharedLockout(store, settings.security, clock))
             access = await stack.enter_async_context(LiveAccess(store, lockout.read))
             usage = await stack.enter_async_context(KeyUsage(store))

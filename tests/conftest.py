@@ -26,7 +26,7 @@ from deployserver import config
 from deployserver.administration import Administration
 from deployserver.api_keys import create_key
 from deployserver.app import create_app
-from deployserver.clock import now
+from deployserver.clock import Clock, now
 from deployserver.feeds import add_feed
 from deployserver.server import listening
 from deployserver.settings import Settings
@@ -145,20 +145,29 @@ def settings_of(directory: Path, **options: Any) -> Settings:
 
 
 @asynccontextmanager
+async def administered(settings: Settings, clock: Clock = now) -> AsyncIterator[Administration]:
+    """Migrate the database of the settings, and give what makes changes in it while the block runs."""
+    migrate(settings)
+    async with database(settings).opened() as store:
+        yield Administration(store, "test", clock)
+
+
+async def add_feed_and_key(admin: Administration) -> None:
+    """Make the feed and key of the sample requests."""
+    await add_feed(admin, FEED)
+    await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
+
+
+@asynccontextmanager
 async def running(settings: Settings, **app_options: Any) -> AsyncIterator[Service]:
     """Run a server in this process; make the feed and key of the sample requests."""
-    migrate(settings)
     async with AsyncExitStack() as stack:
-        store = database(settings)
-        await store.open()
-        stack.push_async_callback(store.close)
-        admin = Administration(store, "test", app_options.get("clock", now))
+        admin = await stack.enter_async_context(administered(settings, app_options.get("clock", now)))
         if not (await admin.access()).feeds:
-            await add_feed(admin, FEED)
-            await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
+            await add_feed_and_key(admin)
         url = await stack.enter_async_context(listening(create_app(settings, **app_options), settings))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Service(url.removesuffix(settings.server.base_path), settings, admin, store, session)
+        yield Service(url.removesuffix(settings.server.base_path), settings, admin, admin.database, session)
 
 
 def pytest_configure() -> None:

@@ -21,15 +21,10 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import asyncpg
-from conftest import FEED, KEY, PATH, RECORD, Answer
+from conftest import FEED, KEY, PATH, RECORD, Answer, add_feed_and_key, administered
 
 import deployserver
 from deployserver import config
-from deployserver.administration import Administration
-from deployserver.api_keys import create_key
-from deployserver.clock import now
-from deployserver.feeds import add_feed
-from deployserver.storage import database, migrate
 
 DEADLINE = 60.0
 """Seconds after which something is taken to hang. Nothing here waits for it unless something is broken."""
@@ -78,20 +73,11 @@ class Installation:
             thread.submit(self._prepare).result()
 
     def _prepare(self) -> None:
-        settings = config.load(self.config, {}).settings
-        migrate(settings)
+        async def prepare() -> None:
+            async with administered(config.load(self.config, {}).settings) as admin:
+                await add_feed_and_key(admin)
 
-        async def add() -> None:
-            store = database(settings)
-            await store.open()
-            try:
-                admin = Administration(store, "test", now)
-                await add_feed(admin, FEED)
-                await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
-            finally:
-                await store.close()
-
-        asyncio.run(add())
+        asyncio.run(prepare())
 
     async def run(self, *arguments: str, preexec_fn: Callable[[], object] | None = None) -> Finished:
         """Run a command to its end."""

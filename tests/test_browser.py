@@ -126,13 +126,9 @@ async def _fill(settings: Any) -> None:
         dataset = import_module("dataset")
     finally:
         sys.path.remove(str(ROOT / "benchmarks"))
-    store = database(settings)
-    await store.open()
-    try:
+    async with database(settings).opened() as store:
         await dataset.load(store, dataset.Scale(records=RECORDS, end=now()))
         await dataset._set_up(store)
-    finally:
-        await store.close()
 
 
 @contextlib.contextmanager

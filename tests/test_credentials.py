@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATH, RECORD, Answer, Service, StartService, settings_of
+from conftest import PATH, RECORD, Answer, Service, StartService, administered, settings_of
 from waiting import until
 
 from deployserver.administration import Administration
@@ -22,7 +22,6 @@ from deployserver.errors import Conflict, InvalidValue, NotFound
 from deployserver.feeds import add_feed, remove_feed, update_feed
 from deployserver.models import DOWNLOAD_PACKAGE, KeyKind
 from deployserver.privileges import add_privilege, revoke_privilege
-from deployserver.storage import database, migrate
 from deployserver.users import add_user, remove_user, set_password
 
 DAY = 24 * 60 * 60 * 1_000_000
@@ -41,14 +40,8 @@ RECORD_IN_CLOSED = RECORD | {"FeedName": CLOSED}
 async def administration(
     directory: Path, clock: Callable[[], int] = now, **options: Any
 ) -> AsyncIterator[Administration]:
-    settings = settings_of(directory, **options)
-    migrate(settings)
-    store = database(settings)
-    await store.open()
-    try:
-        yield Administration(store, "test", clock)
-    finally:
-        await store.close()
+    async with administered(settings_of(directory, **options), clock) as admin:
+        yield admin
 
 
 async def prepare(directory: Path, **options: Any) -> None:

@@ -239,15 +239,11 @@ async def test_load_fills_a_database(dataset: Any, tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     migrate(settings)
     told: list[int] = []
-    store = database(settings)
-    await store.open()
-    try:
+    async with database(settings).opened() as store:
         made = await dataset.load(store, dataset.Scale(**SMALL), told.append)
         access = await Administration(store, "test", now).access()
         async with store.snapshot() as repository:
             counts = [await repository.count_deployments(feed) for feed in access.feeds]
-    finally:
-        await store.close()
     assert told == [2_000, 4_000, 6_000]
     assert sum(counts) == 6_000
     assert [(feed.name, feed.type) for feed in access.feeds.values()] == made.feeds

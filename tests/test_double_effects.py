@@ -19,20 +19,17 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from conftest import FEED, KEY, PATH, read_answer, settings_of
+from conftest import FEED, KEY, PATH, administered, read_answer, settings_of
 from waiting import until
 
-from deployserver.administration import Administration
 from deployserver.api_keys import create_key
 from deployserver.app import create_app
-from deployserver.clock import now
 from deployserver.double.faults.effects import GARBAGE, act
 from deployserver.double.faults.fault import Faults
 from deployserver.double.faults.schema import load_fault
 from deployserver.double.journal import ReceivedRequest
 from deployserver.feeds import add_feed
 from deployserver.server import listening
-from deployserver.storage import database, migrate
 
 FORM = f"FeedName={FEED}&Application=a&Description=d&Target=t&PackageName=p&Version=1".encode()
 
@@ -89,16 +86,12 @@ class Double:
 async def doubled(directory: Path) -> AsyncIterator[Double]:
     """Run the service with faults before and after it."""
     settings = settings_of(directory, security_lockout_failures=0, server_shutdown_timeout=5)
-    migrate(settings)
-    store = database(settings)
-    await store.open()
-    try:
-        admin = Administration(store, "test", now)
+    async with administered(settings) as admin:
         await add_feed(admin, FEED)
         await create_key(admin, "system", value=KEY, name="ci")
         app = create_app(settings)
         faults, ended = Faults(), asyncio.Event()
-        double = Double(0, store, faults, ended)
+        double = Double(0, admin.database, faults, ended)
 
         @web.middleware
         async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -134,8 +127,6 @@ async def doubled(directory: Path) -> AsyncIterator[Double]:
             double.port = int(url.rpartition(":")[2])
             yield double
             ended.set()
-    finally:
-        await store.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import FEED, KEY, PATH, RECORD
+from conftest import FEED, KEY, PATH, RECORD, administered
 from processes import Installation, Load, Server, closing, until
 from reading import API, Events
 
@@ -18,7 +18,7 @@ from deployserver.administration import Administration
 from deployserver.api_keys import create_key, revoke_key
 from deployserver.clock import now
 from deployserver.feeds import add_feed
-from deployserver.storage import Database, database, migrate
+from deployserver.storage import Database
 
 pytestmark = pytest.mark.every_engine
 
@@ -60,14 +60,8 @@ class Together:
 
 @asynccontextmanager
 async def opened(installation: Installation) -> AsyncIterator[Database]:
-    settings = config.load(installation.config, {}).settings
-    migrate(settings)
-    store = database(settings)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+    async with administered(config.load(installation.config, {}).settings) as admin:
+        yield admin.database
 
 
 @pytest.fixture

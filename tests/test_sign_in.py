@@ -16,7 +16,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
-from conftest import FEED, KEY, RECORD, Answer, Service, StartService, running, settings_of
+from conftest import (
+    FEED,
+    KEY,
+    RECORD,
+    Answer,
+    Service,
+    StartService,
+    add_feed_and_key,
+    administered,
+    running,
+    settings_of,
+)
 from markupsafe import escape
 from reading import Events
 from waiting import until
@@ -27,13 +38,11 @@ from deployserver.api.session_cookie import COOKIE
 from deployserver.api_keys import create_key, revoke_key
 from deployserver.app import ROUTES, Route
 from deployserver.clock import now
-from deployserver.feeds import add_feed
 from deployserver.models import DOWNLOAD_PACKAGE
 from deployserver.pages.entrance import to_sign_in
 from deployserver.pages.local_path import local_path
 from deployserver.privileges import add_privilege
 from deployserver.settings import Settings
-from deployserver.storage import database, migrate
 from deployserver.users import add_user, remove_user, set_password
 
 MINUTE = 60_000_000
@@ -88,16 +97,9 @@ def prepared_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def prepare(settings: Settings) -> None:
-    migrate(settings)
-    store = database(settings)
-    await store.open()
-    try:
-        admin = Administration(store, "test", now)
-        await add_feed(admin, FEED)
-        await create_key(admin, "feed", feeds=[FEED], value=KEY, name="ci")
+    async with administered(settings) as admin:
+        await add_feed_and_key(admin)
         await make_people(admin)
-    finally:
-        await store.close()
 
 
 @pytest.fixture

@@ -84,9 +84,7 @@ def _make_directory(file: Path, chosen: Mapping[tuple[str, str], str]) -> None:
 
 async def _set_up(settings: Settings, feed: str, file: Path) -> str | None:
     """Make the feed and the key in a database that has no keys, and return the key; None if it has some."""
-    store = database(settings)
-    await store.open()
-    try:
+    async with database(settings).opened() as store:
         admin = Administration(store, "quickstart", now)
         access = await admin.access()
         if access.keys:
@@ -96,8 +94,6 @@ async def _set_up(settings: Settings, feed: str, file: Path) -> str | None:
         if access.feed(feed) is None:
             await add_feed(admin, feed)
         return (await create_key(admin, "feed", feeds=[feed], name=_KEY_NAME)).secret
-    finally:
-        await store.close()
 
 
 def _command(file: Path, *words: str) -> str:

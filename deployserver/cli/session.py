@@ -38,14 +38,12 @@ def administer(
     store = ready_database(engine(settings))
 
     async def run() -> T:
-        await store.open()
-        try:
-            return await work(Administration(store, f"command line ({system_user()})", now))
-        except StoreUnavailable as error:
-            why = store.explain(error.__cause__ or error)
-            raise DatabaseError(f"The database {store.place} cannot be used: {why}") from error
-        finally:
-            await store.close()
+        async with store.opened():
+            try:
+                return await work(Administration(store, f"command line ({system_user()})", now))
+            except StoreUnavailable as error:
+                why = store.explain(error.__cause__ or error)
+                raise DatabaseError(f"The database {store.place} cannot be used: {why}") from error
 
     return asyncio.run(run())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Self
 
 from deployserver.models import DeploymentRow
 from deployserver.storage.connection import Connection
@@ -43,6 +44,15 @@ class Database(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close all connections; what was committed stays."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Open it, and close it when the block ends. Raises DatabaseError if it cannot be opened."""
+        await self.open()
+        try:
+            yield self
+        finally:
+            await self.close()
 
     @abstractmethod
     def is_in_place(self) -> bool:

@@ -9,7 +9,6 @@ has changed in the original meanwhile, a removed feed too, is changed in the cop
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from deployserver.errors import DatabaseError, StoreUnavailable
@@ -177,9 +176,7 @@ class _Copier:
 
 async def _index(database: Database, watch: Watch) -> None:
     """Derive what only readers need, as the server does a moment after recording."""
-    async with AsyncExitStack() as stack:
-        await database.open()
-        stack.push_async_callback(database.close)
+    async with database.opened():
         try:
             async with database.snapshot() as repository:
                 behind = await repository.unindexed()
