@@ -1,7 +1,8 @@
-"""``deployserver`` and ``pytest`` as programs on the path, whether this package is installed or not."""
+"""Programs that tests run: ``deployserver`` and ``pytest``, installed or not, and ``schemathesis``."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import sys
@@ -33,3 +34,24 @@ def with_programs(directory: Path) -> dict[str, str]:
         launcher.chmod(0o755)
     path = f"{directory}{os.pathsep}{os.environ['PATH']}"
     return environment() | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+async def schemathesis(url: str, directory: Path, *options: str) -> None:
+    """Ask the server at ``url`` whatever its description allows; fail if an answer is not as described."""
+    config = Path(__file__).parents[1] / "schemathesis.toml"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"),
+        *("--config-file", str(config), "run", f"{url}/api/openapi.json", "--checks", "all"),
+        *("--seed", "1", "--no-color", *options),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=directory,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), 300)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, output.decode()

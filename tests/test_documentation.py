@@ -122,19 +122,14 @@ def test_the_python_tests_of_the_readme_pass(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
 def test_the_shell_commands_of_the_readme_run_as_shown(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """From the first command on, in one directory, against the server that the first command starts."""
-    (tmp_path / "bin").mkdir()
-    launcher = tmp_path / "bin" / "deployserver"
-    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m deployserver "$@"\n')
-    launcher.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{launcher.parent}{os.pathsep}{os.environ['PATH']}"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    environment = with_programs(tmp_path / "bin")
     cluster: Cluster | None = None
     if programs := postgres.programs():
         cluster = request.getfixturevalue("cluster")
         environment["PATH"] += f"{os.pathsep}{programs}"
         environment |= {"PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGUSER": "tests"}
     assert "deployserver quickstart\n" in README
-    with quickstart(launcher, tmp_path, environment) as (url, key):
+    with quickstart(tmp_path / "bin" / "deployserver", tmp_path, environment) as (url, key):
         script = readme_shell(cluster).replace("http://127.0.0.1:8624", url)
         done = subprocess.run(
             ["bash", "-e", "-u", "-o", "pipefail", "-c", script],

@@ -19,6 +19,7 @@ from urllib.error import HTTPError
 
 import pytest
 from conftest import KEY
+from programs import with_programs
 from test_documentation import ROOT, blocks, commands
 
 from deployserver import pytest_plugin
@@ -245,12 +246,7 @@ def test_the_python_is_run_as_shown(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
 def test_the_shell_commands_are_run_as_shown(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    launcher = tmp_path / "bin" / "deployserver"
-    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m deployserver "$@"\n')
-    launcher.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{launcher.parent}{os.pathsep}{os.environ['PATH']}"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    environment = with_programs(tmp_path / "bin")
     script = "trap 'kill $(jobs -p); wait' EXIT\n" + "\n".join(blocks(PAGE, "sh"))
     done = subprocess.run(
         ["bash", "-e", "-u", "-o", "pipefail", "-c", script],

@@ -16,6 +16,7 @@ from conftest import FEED, KEY, RECORD, Service, StartService
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from processes import Installation
+from programs import schemathesis
 
 from deployserver import health
 from deployserver.api import tables
@@ -267,29 +268,12 @@ async def test_made_up_requests_are_answered_as_described(tmp_path: Path, key: s
 
     The events have no end, and a test of their own.
     """
-    config = Path(__file__).parents[1] / "schemathesis.toml"
     installation = Installation(tmp_path / "server")
     installation.prepare()
     server = await installation.serve()
     try:
         header = ("--header", f"X-ApiKey: {key}") if key is not None else ()
-        command = ("--config-file", str(config), "run", f"{server.url}/api/openapi.json", "--checks", "all")
-        limits = ("--max-examples", "10", "--seed", "1", "--no-color")
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"),
-            *(*command, *limits, *header),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=tmp_path,
-        )
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), 300)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode == 0, output.decode()
+        await schemathesis(server.url, tmp_path, "--max-examples", "10", *header)
         assert server.unexpected() == []
     finally:
         await installation.close()
